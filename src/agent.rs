@@ -1,0 +1,133 @@
+//! Agents of a pool as Azure Pipelines lists them, and the names by which a ScaledJob knows its own.
+//!
+//! Pure. Knows [`capability`](crate::capability) and [`caseless`](crate::caseless).
+
+use std::{str::FromStr, sync::Arc};
+
+use jiff::Timestamp;
+
+use crate::{
+    capability::CapabilitySet,
+    caseless::{Caseless, folded},
+    job_request::RequestId,
+};
+
+/// A registered agent.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// Azure's number for it.
+    pub id: i64,
+    /// Unique in its pool.
+    pub name: Caseless,
+    /// Whether it has a session with Azure now.
+    pub online: bool,
+    /// Whether an administrator lets it take jobs.
+    pub enabled: bool,
+    /// When `online` last changed.
+    pub status_changed_at: Option<Timestamp>,
+    /// The job request it has been given and has not finished.
+    pub assigned: Option<RequestId>,
+    /// The job request it finished last.
+    pub last_completed: Option<RequestId>,
+    /// System capabilities and, over them, those an administrator added.
+    pub capabilities: Arc<CapabilitySet>,
+}
+
+/// Which agents are a ScaledJob's own: `*` stands for anything, case is ignored.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentNamePattern {
+    written: String,
+    /// The literal parts between the stars, folded.
+    parts: Vec<String>,
+}
+
+/// The pattern can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a pattern of agents' names is empty: write names with `*` for anything, such as `build-*`")]
+pub struct EmptyPattern;
+
+impl AgentNamePattern {
+    /// The names that pods of a ScaledJob have: its own, a dash, anything.
+    #[must_use]
+    pub fn of_scaled_job(name: &str) -> Self {
+        Self::new(format!("{name}-*"))
+    }
+
+    fn new(written: String) -> Self {
+        let parts = written.split('*').map(|part| folded(part).collect()).collect();
+        Self { written, parts }
+    }
+
+    /// The pattern as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether the pattern covers a name.
+    #[must_use]
+    pub fn matches(&self, name: &Caseless) -> bool {
+        let name: String = folded(name.as_str()).collect();
+        let [first, middle @ .., last] = self.parts.as_slice() else {
+            return self.parts.first().is_some_and(|only| *only == name);
+        };
+        let Some(mut rest) = name.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str())) else {
+            return false;
+        };
+        middle.iter().all(|part| match rest.find(part.as_str()) {
+            Some(at) => {
+                rest = &rest[at + part.len()..];
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// How closely the pattern describes the names it covers: characters before the first star. Of two patterns that
+    /// cover a name, the one that says more owns the agent; a pattern without any star says all.
+    #[must_use]
+    pub fn literal_prefix(&self) -> usize {
+        match self.parts.as_slice() {
+            [_only] => usize::MAX,
+            parts => parts.first().map_or(0, |part| part.chars().count()),
+        }
+    }
+}
+
+impl FromStr for AgentNamePattern {
+    type Err = EmptyPattern;
+
+    fn from_str(text: &str) -> Result<Self, EmptyPattern> {
+        let text = text.trim();
+        if text.is_empty() { Err(EmptyPattern) } else { Ok(Self::new(text.to_owned())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers(pattern: &str, name: &str) -> bool {
+        pattern.parse::<AgentNamePattern>().unwrap().matches(&name.into())
+    }
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        assert!(covers("build-*", "BUILD-x7x9k"));
+        assert!(covers("build-*", "build-"));
+        assert!(!covers("build-*", "rebuild-1"));
+        assert!(covers("*-gpu-*", "a-gpu-b-gpu-c"));
+        assert!(!covers("*-gpu-*", "a-gpu"));
+        assert!(covers("a*b*c", "abc") && !covers("a*b*c", "acb"));
+        assert!(covers("vm-1", "VM-1") && !covers("vm-1", "vm-12"));
+        assert!(!covers("ab*ba", "aba"), "a character is not both ends");
+    }
+
+    #[test]
+    fn the_pattern_that_says_more_owns() {
+        let prefix = |text: &str| text.parse::<AgentNamePattern>().unwrap().literal_prefix();
+        assert!(prefix("java-17-*") > prefix("java-*"));
+        assert!(prefix("java-17-a") > prefix("java-17-a*"));
+        assert!("  ".parse::<AgentNamePattern>().is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! Text that compares as Azure Pipelines compares names and values: .NET's `OrdinalIgnoreCase`.
+//!
+//! Each character is taken to its simple upper case, without any culture: `ä` equals `Ä`, `ß` does not equal `SS`, and a
+//! character beyond ASCII never becomes an ASCII one (`ı` is not `I`).
+//!
+//! Pure. Knows nothing of this crate.
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+/// A text as written, with the hash of its folded form, so that unequal ones are told apart by one comparison of numbers.
+#[derive(Clone)]
+pub struct Caseless {
+    written: Box<str>,
+    hash: u64,
+}
+
+impl Caseless {
+    /// Takes the text as written; nothing is trimmed.
+    #[must_use]
+    pub fn new(written: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        if written.is_ascii() {
+            for byte in written.bytes() {
+                hasher.write_u32(u32::from(byte.to_ascii_uppercase()));
+            }
+        } else {
+            for character in written.chars() {
+                hasher.write_u32(u32::from(fold(character)));
+            }
+        }
+        Self { written: written.into(), hash: hasher.finish() }
+    }
+
+    /// The text as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Compares as people sort names: by folded characters. [`Ord`] is quicker and sorts by hash first.
+    #[must_use]
+    pub fn cmp_by_text(&self, other: &Self) -> Ordering {
+        folded(&self.written).cmp(folded(&other.written))
+    }
+}
+
+impl PartialEq for Caseless {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && same(&self.written, &other.written)
+    }
+}
+
+impl Eq for Caseless {}
+
+impl Ord for Caseless {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.hash.cmp(&other.hash).then_with(|| self.cmp_by_text(other))
+    }
+}
+
+impl PartialOrd for Caseless {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Caseless {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl fmt::Debug for Caseless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.written, f)
+    }
+}
+
+impl fmt::Display for Caseless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.written, f)
+    }
+}
+
+impl From<&str> for Caseless {
+    fn from(written: &str) -> Self {
+        Self::new(written)
+    }
+}
+
+/// Whether two texts are the same but for case.
+#[must_use]
+pub fn same(one: &str, other: &str) -> bool {
+    one == other || folded(one).eq(folded(other))
+}
+
+/// The text's characters, each in its simple upper case.
+pub fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(fold)
+}
+
+/// A character's simple upper case.
+fn fold(character: char) -> char {
+    if character.is_ascii() {
+        return character.to_ascii_uppercase();
+    }
+    let mut upper = character.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(one), None) if !one.is_ascii() => one,
+        (_, None) => character,
+        // The only letters whose full upper case is several characters while their simple one is another single one.
+        (_, Some(_)) => match character {
+            '\u{1F80}'..='\u{1F87}' | '\u{1F90}'..='\u{1F97}' | '\u{1FA0}'..='\u{1FA7}' => {
+                char::from_u32(u32::from(character) + 8).unwrap_or(character)
+            }
+            '\u{1FB3}' => '\u{1FBC}',
+            '\u{1FC3}' => '\u{1FCC}',
+            '\u{1FF3}' => '\u{1FFC}',
+            _ => character,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_is_ignored_beyond_ascii_too() {
+        for (one, other) in [("Docker", "dOCKER"), ("jäva", "JÄVA"), ("straße", "STRAßE"), ("ᾳ", "ᾼ"), ("ÿ", "Ÿ")]
+        {
+            assert!(same(one, other), "{one} and {other}");
+            assert_eq!(Caseless::new(one), Caseless::new(other));
+        }
+    }
+
+    #[test]
+    fn what_only_a_culture_or_a_longer_form_makes_equal_is_not() {
+        for (one, other) in [("straße", "STRASSE"), ("ı", "I"), ("ſ", "S"), ("docker", "docker ")] {
+            assert!(!same(one, other), "{one} and {other}");
+            assert_ne!(Caseless::new(one), Caseless::new(other));
+        }
+    }
+}

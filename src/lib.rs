@@ -1,0 +1,20 @@
+//! A KEDA external scaler for Azure Pipelines: reads queues, agents and capabilities, matches demands exactly, places
+//! each job once, and answers with the number that makes KEDA start precisely the agents that are missing.
+//!
+//! Pure, without async, I/O, clock or wire formats (`now` is an argument): [`caseless`], [`version`], [`demand`],
+//! [`capability`], [`job_request`], [`agent`], [`snapshot`], [`trigger`], [`pool`].
+//!
+//! Where the edges meet, in channels of snapshots: [`pools`]. What they count: [`metrics`].
+
+pub mod agent;
+pub mod capability;
+pub mod caseless;
+pub mod demand;
+pub mod job_request;
+pub mod metrics;
+pub mod pool;
+pub mod pools;
+pub mod protocol;
+pub mod snapshot;
+pub mod trigger;
+pub mod version;

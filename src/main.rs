@@ -1,0 +1,3 @@
+//! The scaler's program.
+
+fn main() {}

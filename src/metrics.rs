@@ -1,0 +1,173 @@
+//! Every metric of the program: its name, its labels and what it means, in one place.
+//!
+//! Labels are bounded: no ids, no names of jobs. What is counted as it happens lives here as counters and histograms, fed
+//! by the edges; what can be read off a decision is written into the gauges when somebody scrapes.
+
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector};
+
+/// Labels of a pool.
+const POOL: [&str; 2] = ["organization", "pool"];
+/// Labels of a ScaledJob on a pool.
+const SCALED_JOB: [&str; 4] = ["organization", "pool", "namespace", "scaled_job"];
+
+/// The program's metrics, registered.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Job requests that wait for an agent.
+    pub queued_jobs: IntGaugeVec,
+    /// Queued job requests that no agent is on its way for, by decision.
+    pub unplaced_jobs: IntGaugeVec,
+    /// Age of the job request that has waited longest.
+    pub oldest_queued_job_age_seconds: GaugeVec,
+    /// Jobs that a ScaledJob's triggers start agents for.
+    pub placed_jobs: IntGaugeVec,
+    /// Own agents of a ScaledJob that run a job.
+    pub running_jobs: IntGaugeVec,
+    /// What KEDA was told last.
+    pub trigger_value: GaugeVec,
+    /// From queued to an agent reserved.
+    pub job_wait_seconds: HistogramVec,
+    /// Registered agents by state.
+    pub agents: IntGaugeVec,
+    /// How old the last good snapshot is.
+    pub snapshot_age_seconds: GaugeVec,
+    /// Requests to Azure DevOps by outcome.
+    pub azure_requests_total: IntCounterVec,
+    /// How long Azure DevOps took to answer.
+    pub azure_request_duration_seconds: HistogramVec,
+    /// Calls answered, by gRPC status.
+    pub grpc_requests_total: IntCounterVec,
+    /// How long answers took.
+    pub grpc_request_duration_seconds: HistogramVec,
+}
+
+impl Metrics {
+    /// Registers all metrics in a registry of their own.
+    ///
+    /// # Panics
+    ///
+    /// When two metrics below have one name, which every test would show.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let build_info = gauge(&registry, "build_info", "Always 1; the labels tell the version.", &["version"]);
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect("no other metric is named like the process's");
+        Self {
+            queued_jobs: gauge(&registry, "queued_jobs", "Job requests that wait for an agent.", &POOL),
+            unplaced_jobs: gauge(
+                &registry,
+                "unplaced_jobs",
+                "Queued job requests that no agent is there or on its way for, by reason.",
+                &["organization", "pool", "reason"],
+            ),
+            oldest_queued_job_age_seconds: float_gauge(
+                &registry,
+                "oldest_queued_job_age_seconds",
+                "Age of the queued job request that has waited longest; 0 when none waits.",
+                &POOL,
+            ),
+            placed_jobs: gauge(
+                &registry,
+                "placed_jobs",
+                "Queued jobs that a ScaledJob starts agents for.",
+                &SCALED_JOB,
+            ),
+            running_jobs: gauge(
+                &registry,
+                "running_jobs",
+                "Own agents of a ScaledJob with a running job.",
+                &SCALED_JOB,
+            ),
+            trigger_value: float_gauge(
+                &registry,
+                "trigger_value",
+                "What KEDA was told last, summed over triggers.",
+                &SCALED_JOB,
+            ),
+            job_wait_seconds: histogram(
+                &registry,
+                "job_wait_seconds",
+                "Time from a job's queueing to an agent reserved for it.",
+                &POOL,
+                &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0],
+            ),
+            agents: gauge(&registry, "agents", "Registered agents by state.", &["organization", "pool", "state"]),
+            snapshot_age_seconds: float_gauge(
+                &registry,
+                "snapshot_age_seconds",
+                "Age of the last good answer about a pool's jobs.",
+                &POOL,
+            ),
+            azure_requests_total: counter(
+                &registry,
+                "azure_requests_total",
+                "Requests to Azure DevOps by endpoint and outcome.",
+                &["organization", "endpoint", "outcome"],
+            ),
+            azure_request_duration_seconds: histogram(
+                &registry,
+                "azure_request_duration_seconds",
+                "Time from a request to Azure DevOps to the end of its answer.",
+                &["organization", "endpoint"],
+                &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0],
+            ),
+            grpc_requests_total: counter(
+                &registry,
+                "grpc_requests_total",
+                "Calls of KEDA by method and status.",
+                &["method", "code"],
+            ),
+            grpc_request_duration_seconds: histogram(
+                &registry,
+                "grpc_request_duration_seconds",
+                "Time from a call of KEDA to its answer.",
+                &["method"],
+                &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0],
+            ),
+            registry,
+        }
+    }
+
+    /// The registry, for the page that Prometheus reads.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("azp_scaler")
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(registry, IntGaugeVec::new(options(name, help), labels).expect("names and labels are valid"))
+}
+
+fn float_gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    register(registry, GaugeVec::new(options(name, help), labels).expect("names and labels are valid"))
+}
+
+fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(registry, IntCounterVec::new(options(name, help), labels).expect("names and labels are valid"))
+}
+
+fn histogram(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+    let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
+    register(registry, HistogramVec::new(options, labels).expect("names, labels and buckets are valid"))
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
+    registry.register(Box::new(collector.clone())).expect("each metric is registered once");
+    collector
+}
