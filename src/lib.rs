@@ -2,14 +2,16 @@
 //! each job once, and answers with the number that makes KEDA start precisely the agents that are missing.
 //!
 //! Pure, without async, I/O, clock or wire formats (`now` is an argument): [`caseless`], [`version`], [`demand`],
-//! [`capability`], [`job_request`], [`agent`], [`snapshot`], [`trigger`], [`pool`].
+//! [`capability`], [`job_request`], [`agent`], [`snapshot`], [`trigger`], [`decision`], [`pool`], [`explain`].
 //!
 //! Where the edges meet, in channels of snapshots: [`pools`]. What they count: [`metrics`].
 
 pub mod agent;
 pub mod capability;
 pub mod caseless;
+pub mod decision;
 pub mod demand;
+pub mod explain;
 pub mod job_request;
 pub mod metrics;
 pub mod pool;

@@ -1,0 +1,202 @@
+//! What was decided about a pool: for every unfinished job where it goes, for every agent what it is, for every trigger
+//! what KEDA is told.
+//!
+//! ```text
+//! [Snapshot] + [Trigger]s + memory + now ──assignment──▶ [Decision] ──▶ value and activity (KEDA)
+//!                                                             └──explain──▶ reasons (people)
+//! ```
+//!
+//! Pure data. Places and numbers only; what a person reads is made by [`explain`](crate::explain) when somebody reads it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{
+    capability::CapabilitySet,
+    snapshot::Snapshot,
+    trigger::{ScaledJobId, Trigger},
+};
+
+/// A pool's decision; as long as nothing changes and `valid_until` has not come, it would be made again just so.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// What was seen.
+    pub snapshot: Arc<Snapshot>,
+    /// Who asks, in the order of their ids, and what each is told.
+    pub triggers: Vec<TriggerDecision>,
+    /// The ScaledJobs that the triggers belong to, in the order of their ids.
+    pub scaled_jobs: Vec<ScaledJobDecision>,
+    /// Where each job goes, in the order of the snapshot's jobs.
+    pub jobs: Vec<Placement>,
+    /// What each agent is, in the order of the snapshot's agents.
+    pub agents: Vec<AgentStanding>,
+    /// Until when no agents are asked for, where the pool is still settling.
+    pub settling_until: Option<Timestamp>,
+    /// From when on the same world would give another decision, by the passing of time alone.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// One trigger's part.
+#[derive(Clone, Debug)]
+pub struct TriggerDecision {
+    /// As its metadata says.
+    pub trigger: Arc<Trigger>,
+    /// Place of its ScaledJob among the decision's.
+    pub scaled_job: u32,
+    /// What its agents offer, `parent` included; nothing while it is refused.
+    pub capabilities: Arc<CapabilitySet>,
+    /// Jobs given to it (A).
+    pub given: u32,
+    /// What KEDA is told.
+    pub answer: Result<Answer, Refusal>,
+}
+
+/// What KEDA is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The metric's value.
+    pub value: u64,
+    /// Whether the trigger is active.
+    pub active: bool,
+}
+
+/// Why a trigger gets no answer; it takes no jobs while that lasts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The agent that `parent` names is not in the pool.
+    #[error(
+        "`parent`: the pool has no agent named `{0}`; register it (it may be offline), or write `capabilities` instead"
+    )]
+    NoParent(String),
+    /// Another ScaledJob claims the same agents.
+    #[error(
+        "the agents of this ScaledJob and of `{other}` can't be told apart: both claim names like `{pattern}`; give each an \
+         `agentNamePattern` of its own and name the agents by it"
+    )]
+    SameAgents {
+        /// The other ScaledJob.
+        other: ScaledJobId,
+        /// The pattern that both have.
+        pattern: String,
+    },
+    /// More triggers ask about the pool than are kept.
+    #[error(
+        "more than {0} triggers ask about this pool, which is more than are kept; remove some, or use a second scaler and pool"
+    )]
+    TooMany(usize),
+}
+
+/// A ScaledJob's own agents, counted.
+#[derive(Clone, Debug)]
+pub struct ScaledJobDecision {
+    /// Which one it is.
+    pub id: ScaledJobId,
+    /// Registered own agents that are idle and that a queued job is matched to (I).
+    pub matched: u32,
+    /// Distinct own agents with a running job (R).
+    pub running: u32,
+    /// Every other online own agent (X): a Kubernetes Job that KEDA subtracts.
+    pub others: u32,
+    /// Those of `others` that could never serve a job (U).
+    pub unusable: u32,
+    /// Agents that it may start now, in jobs.
+    pub room: u32,
+}
+
+/// Where a job goes. Numbers are places in the decision's and the snapshot's lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// An agent is reserved for it and is up.
+    Running {
+        /// The ScaledJob that owns the agent.
+        owner: Option<u32>,
+    },
+    /// Reserved for an agent that is offline.
+    LostAgent {
+        /// The ScaledJob that owns the agent.
+        owner: Option<u32>,
+    },
+    /// An agent that is up can take it.
+    IdleAgent {
+        /// Which agent.
+        agent: u32,
+    },
+    /// A trigger starts an agent for it.
+    Assigned {
+        /// Which trigger.
+        trigger: u32,
+    },
+    /// Every trigger that fits is at its maximum.
+    WaitingForCapacity,
+    /// The pool waits for all its triggers to have asked.
+    Settling {
+        /// The trigger that would take it as things stand.
+        trigger: u32,
+    },
+    /// No trigger fits.
+    Unmatched,
+    /// It carries a demand that does not parse.
+    NotUnderstood,
+}
+
+impl Placement {
+    /// The decision's name in the API, on the page and as a metric's label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Running { .. } => "running",
+            Self::LostAgent { .. } => "lost-agent",
+            Self::IdleAgent { .. } => "idle-agent",
+            Self::Assigned { .. } => "assigned",
+            Self::WaitingForCapacity => "waiting-for-capacity",
+            Self::Settling { .. } => "settling",
+            Self::Unmatched => "unmatched",
+            Self::NotUnderstood => "not-understood",
+        }
+    }
+
+    /// The labels of those queued jobs that no agent is there or on its way for.
+    pub const UNPLACED: [&'static str; 4] = ["waiting-for-capacity", "settling", "unmatched", "not-understood"];
+}
+
+/// What an agent is, and whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentStanding {
+    /// What it is.
+    pub state: AgentState,
+    /// The ScaledJob that owns it; nobody's are foreign.
+    pub owner: Option<u32>,
+}
+
+/// What an agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentState {
+    /// Can take a job.
+    Idle,
+    /// Has a job.
+    Busy,
+    /// An own agent that has finished its one job.
+    Spent,
+    /// An administrator keeps it from taking jobs.
+    Disabled,
+    /// Has no session with Azure.
+    Offline,
+}
+
+impl AgentState {
+    /// All states, for metrics.
+    pub const ALL: [Self; 5] = [Self::Idle, Self::Busy, Self::Spent, Self::Disabled, Self::Offline];
+
+    /// The state's name in the API, on the page and as a metric's label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Spent => "spent",
+            Self::Disabled => "disabled",
+            Self::Offline => "offline",
+        }
+    }
+}
