@@ -34,7 +34,7 @@ pub struct Agent {
 }
 
 /// Which agents are a ScaledJob's own: `*` stands for anything, case is ignored.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug)]
 pub struct AgentNamePattern {
     written: String,
     /// The literal parts between the stars, folded.
@@ -64,12 +64,23 @@ impl AgentNamePattern {
         &self.written
     }
 
+    /// The literal parts between the stars, without regard to case: equal for patterns that cover the same names.
+    #[must_use]
+    pub fn parts(&self) -> &[String] {
+        &self.parts
+    }
+
     /// Whether the pattern covers a name.
     #[must_use]
     pub fn matches(&self, name: &Caseless) -> bool {
-        let name: String = folded(name.as_str()).collect();
+        self.matches_folded(&folded(name.as_str()).collect::<String>())
+    }
+
+    /// Whether the pattern covers a name that is folded already.
+    #[must_use]
+    pub fn matches_folded(&self, name: &str) -> bool {
         let [first, middle @ .., last] = self.parts.as_slice() else {
-            return self.parts.first().is_some_and(|only| *only == name);
+            return self.parts.first().is_some_and(|only| only == name);
         };
         let Some(mut rest) = name.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str())) else {
             return false;

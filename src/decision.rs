@@ -37,6 +37,14 @@ pub struct Decision {
     pub valid_until: Option<Timestamp>,
 }
 
+impl Decision {
+    /// How many jobs the triggers of one ScaledJob were given.
+    #[must_use]
+    pub fn given_to(&self, scaled_job: u32) -> u32 {
+        self.triggers.iter().filter(|trigger| trigger.scaled_job == scaled_job).map(|trigger| trigger.given).sum()
+    }
+}
+
 /// One trigger's part.
 #[derive(Clone, Debug)]
 pub struct TriggerDecision {

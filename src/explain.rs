@@ -2,7 +2,17 @@
 //!
 //! Pure. Knows [`decision`](crate::decision) and what it points to.
 
-use crate::decision::Decision;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    decision::{Decision, Placement, TriggerDecision},
+    demand::{Demand, DemandSet},
+    job_request::JobRequest,
+    trigger::{JobsWithoutDemands, ScaledJobId},
+};
+
+/// How many triggers are named in one explanation.
+const MOST_REASONS: usize = 20;
 
 /// Why one job is where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,13 +21,120 @@ pub struct Explanation {
     pub decision: &'static str,
     /// One sentence.
     pub summary: String,
-    /// One line for each trigger that matters: what it lacks, or that it is at its maximum.
+    /// A line for each trigger that matters: what it lacks, or that it is at its maximum.
     pub reasons: Vec<String>,
 }
 
 /// Tells why the job at `place` in the snapshot's list is where it is.
+///
+/// # Panics
+///
+/// When the snapshot has no such place.
 #[must_use]
-pub fn explain(decision: &Decision, place: usize) -> Explanation {
+pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation {
+    let job = &decision.snapshot.jobs[place];
     let placement = decision.jobs[place];
-    Explanation { decision: placement.label(), summary: String::new(), reasons: Vec::new() }
+    let demands = decision.snapshot.demands_of(job);
+    let (summary, mut reasons) = match placement {
+        Placement::Running { owner } => (format!("{} has it", agent(decision, job, owner)), Vec::new()),
+        Placement::LostAgent { owner } => (
+            format!(
+                "{} has it, and is offline: if it does not come back, Azure gives the job up when its lease runs out, \
+                 usually within 10 minutes",
+                agent(decision, job, owner)
+            ),
+            Vec::new(),
+        ),
+        Placement::IdleAgent { agent } => {
+            let name = &decision.snapshot.agents[agent as usize].name;
+            (format!("agent `{name}` is online and idle and can take it, so none is started"), Vec::new())
+        }
+        Placement::Assigned { trigger } => {
+            let others = (0..).zip(&decision.triggers).filter(|(other, _)| *other != trigger).map(|(_, other)| other);
+            (
+                format!("{} starts an agent for it", owner_of(decision, trigger)),
+                others.map(|other| standing(decision, other, demands)).collect(),
+            )
+        }
+        Placement::WaitingForCapacity => (
+            "every ScaledJob that fits is at its maximum; it gets an agent when one of theirs ends, or when a \
+             `maxReplicaCount` is raised"
+                .to_owned(),
+            decision.triggers.iter().map(|trigger| standing(decision, trigger, demands)).collect(),
+        ),
+        Placement::Settling { trigger } => {
+            let left = decision.settling_until.map_or(SignedDuration::ZERO, |until| until.duration_since(now));
+            (
+                format!(
+                    "the scaler has just begun to serve this pool and waits {} s more for all ScaledJobs to have asked; as \
+                     things stand {} would start an agent for it",
+                    left.as_secs().max(0),
+                    owner_of(decision, trigger)
+                ),
+                Vec::new(),
+            )
+        }
+        Placement::Unmatched => (
+            "no ScaledJob offers what it demands: add the capabilities to one whose agents have them".to_owned(),
+            decision.triggers.iter().map(|trigger| standing(decision, trigger, demands)).collect(),
+        ),
+        Placement::NotUnderstood => (
+            "it carries a demand that Azure Pipelines can't read, so what it needs is not known: mend the pipeline"
+                .to_owned(),
+            demands.not_understood().iter().map(ToString::to_string).collect(),
+        ),
+    };
+    let more = reasons.len().saturating_sub(MOST_REASONS);
+    if more > 0 {
+        reasons.truncate(MOST_REASONS);
+        reasons.push(format!("and {more} more"));
+    }
+    Explanation { decision: placement.label(), summary, reasons }
+}
+
+/// How one trigger stands to a job's demands.
+fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet) -> String {
+    let name = &decision.scaled_jobs[trigger.scaled_job as usize].id;
+    if let Err(refusal) = &trigger.answer {
+        return format!("{name} takes no jobs: {refusal}");
+    }
+    let lacks: Vec<String> =
+        trigger.trigger.lacks(&trigger.capabilities, demands).map(|demand| lack(trigger, demand)).collect();
+    if !lacks.is_empty() {
+        return format!("{name} lacks {}", lacks.join(", "));
+    }
+    if trigger.trigger.jobs_without_demands == JobsWithoutDemands::Leave && demands.is_without_demands() {
+        return format!("{name} leaves jobs without demands to others (`jobsWithoutDemands: leave`)");
+    }
+    let own = &decision.scaled_jobs[trigger.scaled_job as usize];
+    let given: u32 = decision.given_to(trigger.scaled_job);
+    let (room, most) = (own.room, trigger.trigger.max_replicas);
+    if given >= room {
+        let agents = own.running + own.others + own.matched;
+        format!("{name} fits and is at its maximum of {most}: {agents} agents are up, and {given} jobs are given to it")
+    } else {
+        format!("{name} fits, too; it comes later by priority, tightness of fit or name")
+    }
+}
+
+/// A demand that a trigger does not meet, and what it offers instead.
+fn lack(trigger: &TriggerDecision, demand: &Demand) -> String {
+    match trigger.capabilities.get(&demand.name) {
+        Some(value) => format!("`{demand}` (offers `{value}`)"),
+        None => format!("`{demand}`"),
+    }
+}
+
+fn owner_of(decision: &Decision, trigger: u32) -> &ScaledJobId {
+    let scaled_job = decision.triggers[trigger as usize].scaled_job;
+    &decision.scaled_jobs[scaled_job as usize].id
+}
+
+/// The agent of a running job, in words.
+fn agent(decision: &Decision, job: &JobRequest, owner: Option<u32>) -> String {
+    let name = job.agent.as_ref().map_or("?", |agent| agent.name.as_str());
+    match owner {
+        Some(owner) => format!("agent `{name}` of {}", decision.scaled_jobs[owner as usize].id),
+        None => format!("agent `{name}`, which is no ScaledJob's,"),
+    }
 }

@@ -2,11 +2,12 @@
 //! each job once, and answers with the number that makes KEDA start precisely the agents that are missing.
 //!
 //! Pure, without async, I/O, clock or wire formats (`now` is an argument): [`caseless`], [`version`], [`demand`],
-//! [`capability`], [`job_request`], [`agent`], [`snapshot`], [`trigger`], [`decision`], [`pool`], [`explain`].
+//! [`capability`], [`job_request`], [`agent`], [`snapshot`], [`trigger`], [`decision`], [`assignment`], [`scaling`], [`pool`], [`explain`].
 //!
 //! Where the edges meet, in channels of snapshots: [`pools`]. What they count: [`metrics`].
 
 pub mod agent;
+pub mod assignment;
 pub mod capability;
 pub mod caseless;
 pub mod decision;
@@ -17,6 +18,7 @@ pub mod metrics;
 pub mod pool;
 pub mod pools;
 pub mod protocol;
+pub mod scaling;
 pub mod snapshot;
 pub mod trigger;
 pub mod version;

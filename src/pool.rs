@@ -1,18 +1,27 @@
-//! One pool's memory between questions: which triggers exist, which jobs each was given, and the decision in force.
+//! One pool between questions: which triggers exist, which jobs each was given, and the decision in force.
 //!
 //! ```text
 //! question ──▶ [known] triggers ─┐
 //! snapshot ──────────────────────┼──▶ assignment ──▶ Decision ──▶ answer
-//! memory   ──────────────────────┘        └──▶ memory
+//! [memory] ──────────────────────┘        └──▶ memory
 //! ```
 //!
+//! A decision is made when something has changed, not when somebody asks: two hundred triggers that ask about one snapshot
+//! are answered from one decision.
+//!
 //! Pure: `now` is an argument and must not go back.
+
+mod known;
+mod memory;
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::known::MOST_TRIGGERS;
+use self::{known::Known, memory::Memory};
 use crate::{
+    assignment::{self, World},
     decision::{Answer, Decision, Refusal},
     snapshot::Snapshot,
     trigger::{Trigger, TriggerId},
@@ -22,40 +31,86 @@ use crate::{
 #[derive(Debug)]
 pub struct Pool {
     settle: SignedDuration,
+    settling_until: Option<Timestamp>,
+    known: Known,
+    memory: Memory,
+    decision: Option<Arc<Decision>>,
 }
 
 impl Pool {
     /// A pool that nobody has asked about. It waits for `settle` after the first question before it asks for agents.
     #[must_use]
     pub fn new(settle: SignedDuration) -> Self {
-        Self { settle }
+        Self { settle, settling_until: None, known: Known::default(), memory: Memory::default(), decision: None }
     }
 
-    /// Answers a question about a trigger from a snapshot.
+    /// Answers a question about a trigger from a snapshot, which must not be older than those before it.
     ///
     /// # Errors
     ///
     /// When the trigger can't be served, with the reason and the mend.
+    ///
+    /// # Panics
+    ///
+    /// Never: a trigger that was asked about is one of those that are decided about.
     pub fn ask(&mut self, trigger: &Arc<Trigger>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<Answer, Refusal> {
-        let _ = (trigger, snapshot, now, self.settle);
-        unreachable!("being written")
+        self.expire(now);
+        if self.known.is_empty() {
+            self.settling_until = now.checked_add(self.settle).ok();
+        }
+        if self.known.ask(trigger, now)? {
+            self.decision = None;
+        }
+        self.refresh(snapshot, now);
+        let told = |decision: &Arc<Decision>| {
+            let place = decision.triggers.binary_search_by(|decided| decided.trigger.id.cmp(&trigger.id)).ok()?;
+            Some(decision.triggers[place].answer.clone())
+        };
+        let answer = self.decision.as_ref().and_then(told).expect("a trigger that was asked about is decided about");
+        self.known.keep_answer(&trigger.id, answer.clone(), now);
+        answer
     }
 
     /// Takes the last answer to a trigger, so that activity and value of one poll agree; `None` where it was taken
     /// already, or is older than a poll lasts.
     pub fn take_answer(&mut self, trigger: &TriggerId, now: Timestamp) -> Option<Result<Answer, Refusal>> {
-        let _ = (trigger, now);
-        unreachable!("being written")
+        self.known.take_answer(trigger, now)
     }
 
     /// The decision in force, if anybody has asked.
     #[must_use]
     pub fn current(&self) -> Option<&Arc<Decision>> {
-        None
+        self.decision.as_ref()
     }
 
-    /// Brings the decision in force up to date without a question, for people who look.
+    /// Brings the decision in force up to date without a question, for people who look. Where nobody asks, there is none.
     pub fn refresh(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
-        let _ = (snapshot, now);
+        self.expire(now);
+        let in_force = self.decision.as_ref().is_some_and(|decision| {
+            Arc::ptr_eq(&decision.snapshot, snapshot) && decision.valid_until.is_none_or(|until| now < until)
+        });
+        if !in_force && !self.known.is_empty() {
+            self.decide(snapshot, now);
+        }
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        if self.known.expire(now) {
+            self.decision = None;
+        }
+    }
+
+    fn decide(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
+        let triggers = self.known.triggers();
+        let mut homes = self.memory.homes(snapshot, &assignment::scaled_jobs(&triggers));
+        let settling_until = self.settling_until;
+        let decide =
+            |homes: &[_]| assignment::decide(&World { snapshot, triggers: &triggers, homes, settling_until, now });
+        let mut decision = decide(&homes);
+        if self.memory.inherit(&decision, &mut homes) {
+            decision = decide(&homes);
+        }
+        self.memory.keep(&decision, &homes);
+        self.decision = Some(Arc::new(decision));
     }
 }

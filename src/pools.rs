@@ -213,8 +213,7 @@ impl Desk {
         let asked = self.now();
         let (awaited, patience, late) = {
             let seen = look.borrow_and_update();
-            if let Some(snapshot) =
-                seen.snapshot.as_ref().filter(|known| self.age(known, asked) <= self.freshness.fresh_for)
+            if let Some(snapshot) = seen.snapshot.as_ref().filter(|known| age(known, asked) <= self.freshness.fresh_for)
             {
                 return Ok(Arc::clone(snapshot));
             }
@@ -244,15 +243,9 @@ impl Desk {
     pub fn last_good(&self) -> Result<Arc<Snapshot>, Arc<Failure>> {
         let look = self.look.borrow();
         match &look.snapshot {
-            Some(snapshot) if self.age(snapshot, self.now()) <= self.freshness.tolerated_age => {
-                Ok(Arc::clone(snapshot))
-            }
+            Some(snapshot) if age(snapshot, self.now()) <= self.freshness.tolerated_age => Ok(Arc::clone(snapshot)),
             known => Err(look.failure.clone().unwrap_or_else(|| Arc::new(self.too_old(known.as_deref())))),
         }
-    }
-
-    fn age(&self, snapshot: &Snapshot, now: Timestamp) -> Duration {
-        Duration::try_from(now.duration_since(snapshot.taken_at)).unwrap_or_default()
     }
 
     fn too_old(&self, known: Option<&Snapshot>) -> Failure {
@@ -264,12 +257,16 @@ impl Desk {
             Some(snapshot) => format!(
                 "pool `{name}` of organization `{organization}`: the last answer of Azure DevOps is {} s old, and \
                  `tolerated_age` is {} s; it answers late, look at azp_scaler_azure_request_duration_seconds",
-                self.age(snapshot, self.now()).as_secs(),
+                age(snapshot, self.now()).as_secs(),
                 freshness.tolerated_age.as_secs(),
             ),
         };
         Failure { class: FailureClass::Stale, message }
     }
+}
+
+fn age(snapshot: &Snapshot, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(snapshot.taken_at)).unwrap_or_default()
 }
 
 /// A future that a [`Directory`] answers with.

@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use crate::{
     agent::AgentNamePattern,
     capability::CapabilitySet,
+    caseless::Caseless,
     demand::{AGENT_VERSION, DemandSet},
 };
 
@@ -45,9 +46,9 @@ pub struct Trigger {
     /// What it is known by.
     pub id: TriggerId,
     /// What its agents offer, as declared.
-    pub capabilities: CapabilitySet,
+    pub capabilities: Arc<CapabilitySet>,
     /// A registered agent whose capabilities its agents offer, too.
-    pub parent: Option<String>,
+    pub parent: Option<Caseless>,
     /// What it does with jobs that ask for nothing.
     pub jobs_without_demands: JobsWithoutDemands,
     /// How KEDA turns its value into agents.

@@ -1,0 +1,137 @@
+//! The agents of a pool, counted: what each is, whose it is, and which jobs run on it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::ownership::Owners;
+use crate::{
+    agent::Agent,
+    decision::{AgentStanding, AgentState, Placement},
+    job_request::{JobRequest, ReservedAgent},
+    snapshot::Snapshot,
+};
+
+/// An agent that has just gone offline with its job may be back in a moment: links flap.
+const OFFLINE_GRACE: SignedDuration = SignedDuration::from_secs(120);
+
+/// What there is, before anything is decided.
+pub(super) struct Census {
+    /// What each agent is.
+    pub(super) agents: Vec<AgentStanding>,
+    /// Where the jobs are that have an agent, in the order of the snapshot's jobs; nothing for the queued ones.
+    pub(super) running_jobs: Vec<Option<Placement>>,
+    /// For each ScaledJob.
+    pub(super) own: Vec<Own>,
+    /// When the first grace ends.
+    pub(super) valid_until: Option<Timestamp>,
+}
+
+/// A ScaledJob's own agents.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Own {
+    /// Distinct agents with a running job (R).
+    pub(super) running: u32,
+    /// Every other online one (X), those included that a queued job will be matched to.
+    pub(super) others: u32,
+    /// Those of `others` that could never serve a job (U).
+    pub(super) unusable: u32,
+    /// All that are online.
+    pub(super) online: u32,
+}
+
+/// A job's agent, as far as the two lists tell.
+enum Whereabouts {
+    Up,
+    /// Offline for so short a time that it counts as up until then.
+    Flapping(Timestamp),
+    Down,
+}
+
+impl Census {
+    /// Counts. `takes_jobs_on` says of each ScaledJob whether its agents take job after job.
+    pub(super) fn take(snapshot: &Snapshot, owners: &Owners<'_>, takes_jobs_on: &[bool], now: Timestamp) -> Self {
+        let mut census = Self {
+            agents: Vec::with_capacity(snapshot.agents.len()),
+            running_jobs: vec![None; snapshot.jobs.len()],
+            own: vec![Own::default(); takes_jobs_on.len()],
+            valid_until: None,
+        };
+        let owner: Vec<Option<u32>> = snapshot.agents.iter().map(|agent| owners.of(&agent.name)).collect();
+        let place: HashMap<i64, usize> =
+            snapshot.agents.iter().enumerate().map(|(place, agent)| (agent.id, place)).collect();
+        let mut holds_job = vec![false; snapshot.agents.len()];
+        let mut running = vec![false; snapshot.agents.len()];
+        let mut running_unlisted = HashSet::new();
+
+        for (job, request) in snapshot.jobs.iter().enumerate() {
+            let JobRequest { agent: Some(reserved), .. } = request else { continue };
+            let listed = place.get(&reserved.id).copied();
+            let owner = listed.map_or_else(|| owners.of(&reserved.name), |place| owner[place]);
+            if let Some(place) = listed {
+                holds_job[place] = true;
+            }
+            let up = match whereabouts(snapshot, reserved, listed.map(|place| &snapshot.agents[place]), now) {
+                Whereabouts::Up => true,
+                Whereabouts::Flapping(until) => {
+                    census.valid_until = Some(census.valid_until.map_or(until, |earlier| earlier.min(until)));
+                    true
+                }
+                Whereabouts::Down => false,
+            };
+            census.running_jobs[job] =
+                Some(if up { Placement::Running { owner } } else { Placement::LostAgent { owner } });
+            let counted_already = match listed {
+                Some(place) if up => mem::replace(&mut running[place], true),
+                None if up => !running_unlisted.insert(reserved.id),
+                _ => true,
+            };
+            if let (false, Some(owner)) = (counted_already, owner) {
+                census.own[owner as usize].running += 1;
+            }
+        }
+
+        for (place, agent) in snapshot.agents.iter().enumerate() {
+            let busy = holds_job[place] || agent.assigned.is_some();
+            let one_job_only = owner[place].is_some_and(|owner| !takes_jobs_on[owner as usize]);
+            let state = match agent {
+                Agent { online: false, .. } => AgentState::Offline,
+                _ if busy => AgentState::Busy,
+                Agent { last_completed: Some(_), .. } if one_job_only => AgentState::Spent,
+                Agent { enabled: false, .. } => AgentState::Disabled,
+                _ => AgentState::Idle,
+            };
+            census.agents.push(AgentStanding { state, owner: owner[place] });
+            let Some(owner) = owner[place].filter(|_| agent.online) else { continue };
+            let own = &mut census.own[owner as usize];
+            own.online += 1;
+            match state {
+                AgentState::Busy if running[place] => {}
+                AgentState::Busy => own.running += 1,
+                AgentState::Spent | AgentState::Disabled => {
+                    own.others += 1;
+                    own.unusable += 1;
+                }
+                AgentState::Idle | AgentState::Offline => own.others += 1,
+            }
+        }
+        census
+    }
+}
+
+/// Whether a job's agent is up. An agent that an equally new list does not know is gone: counting it would start an agent
+/// for nothing, while leaving it out is made good by the next look.
+fn whereabouts(snapshot: &Snapshot, reserved: &ReservedAgent, agent: Option<&Agent>, now: Timestamp) -> Whereabouts {
+    let Some(agent) = agent else {
+        let down = reserved.offline || snapshot.agents_are_as_new_as_jobs();
+        return if down { Whereabouts::Down } else { Whereabouts::Up };
+    };
+    if agent.online {
+        return Whereabouts::Up;
+    }
+    let until = agent.status_changed_at.and_then(|since| since.checked_add(OFFLINE_GRACE).ok());
+    until.filter(|until| now < *until).map_or(Whereabouts::Down, Whereabouts::Flapping)
+}

@@ -1,0 +1,160 @@
+//! Which columns (agents or triggers, by their capabilities) satisfy which demand sets, all at once.
+//!
+//! Ten thousand jobs have a few hundred demand sets with a few dozen names between them, so each name is looked up once
+//! in each column's capabilities; a demand is a row of bits over the columns, and a demand set the intersection of its
+//! demands' rows.
+
+use std::collections::BTreeMap;
+
+use super::bits::BitMatrix;
+use crate::{
+    capability::CapabilitySet,
+    caseless::Caseless,
+    demand::{AGENT_VERSION, Condition, Demand, DemandSet},
+    version::Version,
+};
+
+/// What a column offers.
+pub(super) struct Column<'a> {
+    pub(super) capabilities: &'a CapabilitySet,
+    /// Whether any demand on `Agent.Version` is met where the capabilities do not tell it.
+    pub(super) version_may_be_unknown: bool,
+}
+
+/// Demands on one name.
+#[derive(Default)]
+struct Asked<'a> {
+    /// Rows that are met by any value.
+    any: Vec<usize>,
+    /// Rows by the value they want, in the order of [`Caseless`].
+    equal: Vec<(&'a Caseless, usize)>,
+    /// Rows by the least version they want.
+    at_least: Vec<(Version, usize)>,
+}
+
+/// For each demand set, the columns that satisfy it. A set with a demand that is not understood is satisfied by none.
+pub(super) fn fits(demand_sets: &[&DemandSet], columns: &[Column<'_>]) -> BitMatrix {
+    let mut demands: Vec<&Demand> = demand_sets.iter().flat_map(|set| set.demands()).collect();
+    demands.sort_unstable();
+    demands.dedup();
+    let met = met_demands(&demands, columns);
+    let mut fits = BitMatrix::filled(demand_sets.len(), columns.len(), true);
+    for (place, set) in demand_sets.iter().enumerate() {
+        let row = fits.row_mut(place);
+        if !set.not_understood().is_empty() {
+            row.fill(0);
+            continue;
+        }
+        for demand in set.demands() {
+            let demand = demands.binary_search(&demand).expect("every demand of every set is listed");
+            row.iter_mut().zip(met.row(demand)).for_each(|(word, met)| *word &= met);
+        }
+    }
+    fits
+}
+
+/// For each demand, the columns that meet it.
+fn met_demands(demands: &[&Demand], columns: &[Column<'_>]) -> BitMatrix {
+    let mut asked: BTreeMap<&Caseless, Asked<'_>> = BTreeMap::new();
+    for (row, demand) in demands.iter().enumerate() {
+        let asked = asked.entry(&demand.name).or_default();
+        match &demand.condition {
+            Condition::Exists | Condition::AtLeast(None) => asked.any.push(row),
+            // Demands are sorted, so these are in the order of their values.
+            Condition::Equals(value) => asked.equal.push((value, row)),
+            Condition::AtLeast(Some(version)) => asked.at_least.push((*version, row)),
+        }
+    }
+    let agent_version = Caseless::new(AGENT_VERSION);
+    let mut met = BitMatrix::filled(demands.len(), columns.len(), false);
+    for (name, asked) in &asked {
+        let on_agent_version = **name == agent_version;
+        for (column, offer) in columns.iter().enumerate() {
+            let Some(value) = offer.capabilities.get(name) else {
+                if on_agent_version && offer.version_may_be_unknown {
+                    let equal = asked.equal.iter().map(|(_, row)| row);
+                    let at_least = asked.at_least.iter().map(|(_, row)| row);
+                    asked.any.iter().chain(equal).chain(at_least).for_each(|row| met.set(*row, column));
+                }
+                continue;
+            };
+            asked.any.iter().for_each(|row| met.set(*row, column));
+            if !asked.equal.is_empty() {
+                let value = Caseless::new(value);
+                if let Ok(place) = asked.equal.binary_search_by(|(wanted, _)| (*wanted).cmp(&value)) {
+                    met.set(asked.equal[place].1, column);
+                }
+            }
+            if !asked.at_least.is_empty()
+                && let Some(have) = Version::parse(value)
+            {
+                asked.at_least.iter().filter(|(wanted, _)| have >= *wanted).for_each(|(_, row)| met.set(*row, column));
+            }
+        }
+    }
+    met
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names() -> impl Strategy<Value = String> {
+        prop::sample::select(vec![
+            "docker",
+            "Docker",
+            "java",
+            "JAVA",
+            "gpu",
+            "Agent.Version",
+            "agent.version",
+            "ä",
+            "Ä",
+        ])
+        .prop_map(str::to_owned)
+    }
+
+    fn values() -> impl Strategy<Value = String> {
+        prop::sample::select(vec!["", "17", "11", "1.2", "1.2.0", "4.275.0", "x Y", "X y", "soon"])
+            .prop_map(str::to_owned)
+    }
+
+    fn demands() -> impl Strategy<Value = String> {
+        prop_oneof![
+            names(),
+            (names(), values()).prop_map(|(name, value)| format!("{name} -equals {value}")),
+            (names(), values()).prop_map(|(name, value)| format!("{name} -gtVersion {value}")),
+        ]
+    }
+
+    proptest! {
+        /// All at once gives what one by one gives.
+        #[test]
+        fn the_matrix_says_what_the_rule_says(
+            sets in prop::collection::vec(prop::collection::vec(demands(), 0..4), 0..12),
+            offers in prop::collection::vec((prop::collection::vec((names(), values()), 0..5), any::<bool>()), 0..70),
+        ) {
+            let sets: Vec<DemandSet> = sets.iter().map(DemandSet::parse).collect();
+            let offers: Vec<(CapabilitySet, bool)> = offers
+                .into_iter()
+                .map(|(entries, unknown)| (CapabilitySet::new(entries.iter().map(|(n, v)| (n, v.as_str()))), unknown))
+                .collect();
+            let columns: Vec<_> = offers
+                .iter()
+                .map(|(capabilities, unknown)| Column { capabilities, version_may_be_unknown: *unknown })
+                .collect();
+            let fits = fits(&sets.iter().collect::<Vec<_>>(), &columns);
+            for (row, set) in sets.iter().enumerate() {
+                for (column, (capabilities, unknown)) in offers.iter().enumerate() {
+                    let version_unknown = *unknown && capabilities.get(&AGENT_VERSION.into()).is_none();
+                    let expected = set.not_understood().is_empty() && set.demands().iter().all(|demand| {
+                        capabilities.meets(demand) || version_unknown && demand.is_on_agent_version()
+                    });
+                    prop_assert_eq!(fits.get(row, column), expected, "{:?} and {:?}", set, capabilities);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Which triggers exist: those that KEDA asks about.
+//!
+//! KEDA never says that a ScaledJob is gone; it stops asking. So a trigger is kept for a few of its own polling intervals,
+//! which are learned from the questions.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    decision::{Answer, Refusal},
+    trigger::{Trigger, TriggerId},
+};
+
+/// How many triggers of one pool are kept.
+pub const MOST_TRIGGERS: usize = 2_000;
+/// How long a trigger is kept whose interval is not known yet, and at most.
+const LONGEST_KEPT: SignedDuration = SignedDuration::from_mins(5);
+/// How long a trigger is kept at least.
+const SHORTEST_KEPT: SignedDuration = SignedDuration::from_secs(30);
+/// How many gaps between questions the interval is learned from.
+const GAPS: usize = 4;
+/// How many intervals of forgotten triggers are kept.
+const MOST_REMEMBERED: usize = 1_000;
+/// A poll asks for the value and for the activity within this time.
+const ONE_POLL: SignedDuration = SignedDuration::from_secs(5);
+
+/// The triggers that exist.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    triggers: BTreeMap<TriggerId, Asker>,
+    /// What was learned of the intervals of those that were forgotten, oldest first.
+    forgotten: VecDeque<(TriggerId, Gaps)>,
+}
+
+/// The last gaps between questions.
+type Gaps = VecDeque<SignedDuration>;
+
+#[derive(Debug)]
+struct Asker {
+    trigger: Arc<Trigger>,
+    asked_before: Option<Timestamp>,
+    asked: Timestamp,
+    gaps: Gaps,
+    answer: Option<(Timestamp, Result<Answer, Refusal>)>,
+}
+
+impl Asker {
+    /// Until when it is kept if nobody asks: three intervals within bounds, and never less than one and a half.
+    fn kept_until(&self) -> Timestamp {
+        let kept = self.gaps.iter().max().map_or(LONGEST_KEPT, |interval| {
+            (*interval * 3).clamp(SHORTEST_KEPT, LONGEST_KEPT).max(*interval + *interval / 2)
+        });
+        self.asked.checked_add(kept).unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl Known {
+    pub(super) fn is_empty(&self) -> bool {
+        self.triggers.is_empty()
+    }
+
+    /// The triggers in the order of their ids.
+    pub(super) fn triggers(&self) -> Vec<Arc<Trigger>> {
+        self.triggers.values().map(|asker| Arc::clone(&asker.trigger)).collect()
+    }
+
+    /// Notes a question. Says whether the triggers that exist are others than before.
+    pub(super) fn ask(&mut self, trigger: &Arc<Trigger>, now: Timestamp) -> Result<bool, Refusal> {
+        let outdated = self.outdated_by(trigger, now);
+        for id in &outdated {
+            self.forget(id);
+        }
+        if let Some(asker) = self.triggers.get_mut(&trigger.id) {
+            asker.gaps.push_back(now.duration_since(asker.asked));
+            asker.gaps.keep_newest(GAPS);
+            asker.asked_before = Some(asker.asked);
+            asker.asked = now;
+            return Ok(!outdated.is_empty());
+        }
+        if self.triggers.len() >= MOST_TRIGGERS {
+            return Err(Refusal::TooMany(MOST_TRIGGERS));
+        }
+        let learned = self.forgotten.iter().position(|(id, _)| *id == trigger.id);
+        let gaps = learned.and_then(|place| self.forgotten.remove(place)).map(|(_, gaps)| gaps).unwrap_or_default();
+        let asker = Asker { trigger: Arc::clone(trigger), asked_before: None, asked: now, gaps, answer: None };
+        self.triggers.insert(trigger.id.clone(), asker);
+        Ok(true)
+    }
+
+    /// Other variants of the trigger's ScaledJob that were not asked about since this one was asked about last: the
+    /// ScaledJob was edited, and they missed a whole poll.
+    fn outdated_by(&self, trigger: &Trigger, now: Timestamp) -> Vec<TriggerId> {
+        let Some(last_poll) = self.triggers.get(&trigger.id).map(|asker| asker.asked).filter(|asked| *asked < now)
+        else {
+            return Vec::new();
+        };
+        let of_same = |id: &&TriggerId| id.scaled_job == trigger.id.scaled_job && **id != trigger.id;
+        let missed = |id: &&TriggerId| self.triggers[*id].asked < last_poll;
+        self.triggers.keys().filter(of_same).filter(missed).cloned().collect()
+    }
+
+    /// Forgets those that nobody has asked about for too long. Says whether there were any.
+    pub(super) fn expire(&mut self, now: Timestamp) -> bool {
+        if self.triggers.values().all(|asker| now < asker.kept_until()) {
+            return false;
+        }
+        let late: Vec<TriggerId> =
+            self.triggers.iter().filter(|(_, asker)| asker.kept_until() <= now).map(|(id, _)| id.clone()).collect();
+        for id in &late {
+            self.forget(id);
+        }
+        !late.is_empty()
+    }
+
+    fn forget(&mut self, id: &TriggerId) {
+        let Some(asker) = self.triggers.remove(id) else { return };
+        if !asker.gaps.is_empty() {
+            self.forgotten.push_back((id.clone(), asker.gaps));
+            self.forgotten.keep_newest(MOST_REMEMBERED);
+        }
+    }
+
+    /// Keeps what a trigger was told, for the rest of the poll.
+    pub(super) fn keep_answer(&mut self, id: &TriggerId, answer: Result<Answer, Refusal>, now: Timestamp) {
+        if let Some(asker) = self.triggers.get_mut(id) {
+            asker.answer = Some((now, answer));
+        }
+    }
+
+    /// Takes what a trigger was told in this poll.
+    pub(super) fn take_answer(&mut self, id: &TriggerId, now: Timestamp) -> Option<Result<Answer, Refusal>> {
+        let (told, answer) = self.triggers.get_mut(id)?.answer.take()?;
+        (now.duration_since(told) <= ONE_POLL).then_some(answer)
+    }
+}
+
+/// Keeps the newest entries of a queue.
+trait KeepNewest {
+    fn keep_newest(&mut self, most: usize);
+}
+
+impl<T> KeepNewest for VecDeque<T> {
+    fn keep_newest(&mut self, most: usize) {
+        self.drain(..self.len().saturating_sub(most));
+    }
+}

@@ -1,0 +1,94 @@
+//! To which ScaledJob each queued job was given last.
+//!
+//! A job that overflowed to another ScaledJob must not return to its first choice while the agent started for it elsewhere
+//! is on its way. And since Azure gives an agent to the oldest job that it satisfies, not to the one it was started for,
+//! jobs inherit: when a job given to S runs on an agent of L, the oldest queued job given to L that fits S takes over S's.
+
+use crate::{
+    decision::{Decision, Placement},
+    job_request::RequestId,
+    snapshot::Snapshot,
+    trigger::ScaledJobId,
+};
+
+/// Queued jobs and the ScaledJobs they were given to. Holds no more than the last decision's queue.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    scaled_jobs: Vec<ScaledJobId>,
+    /// In the order of the ids.
+    given: Vec<(RequestId, u32)>,
+}
+
+impl Memory {
+    /// Where each of the snapshot's jobs is at home, by places in `scaled_jobs` (which are sorted).
+    pub(super) fn homes(&self, snapshot: &Snapshot, scaled_jobs: &[ScaledJobId]) -> Vec<Option<u32>> {
+        let place = |id: &ScaledJobId| u32::try_from(scaled_jobs.binary_search(id).ok()?).ok();
+        let places: Vec<Option<u32>> = self.scaled_jobs.iter().map(place).collect();
+        let home = |id: RequestId| self.given_to(id).and_then(|scaled_job| places[scaled_job as usize]);
+        snapshot.jobs.iter().map(|job| home(job.id)).collect()
+    }
+
+    fn given_to(&self, id: RequestId) -> Option<u32> {
+        let place = self.given.binary_search_by_key(&id, |(known, _)| *known).ok()?;
+        Some(self.given[place].1)
+    }
+
+    /// Hands the places of jobs that others' agents have taken to the jobs that those agents were started for. `homes` are
+    /// those of the decision's jobs. Says whether any place changed hands.
+    pub(super) fn inherit(&self, decision: &Decision, homes: &mut [Option<u32>]) -> bool {
+        let mut changed = false;
+        for (given_to, taken_by) in self.taken_by_others(decision) {
+            let own = decision.triggers.iter().filter(|trigger| trigger.scaled_job == given_to);
+            let fits = |place: &usize| {
+                let demands = decision.snapshot.demands_of(&decision.snapshot.jobs[*place]);
+                own.clone().any(|trigger| trigger.trigger.takes(&trigger.capabilities, demands))
+            };
+            let queued = (0..homes.len()).filter(|place| decision.snapshot.jobs[*place].is_queued());
+            if let Some(heir) = queued.filter(|place| homes[*place] == Some(taken_by)).find(fits) {
+                homes[heir] = Some(given_to);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Jobs that were given to one ScaledJob and that an agent of another has taken since, oldest first: by the places of
+    /// the two among the decision's ScaledJobs.
+    fn taken_by_others(&self, decision: &Decision) -> Vec<(u32, u32)> {
+        let running =
+            decision.snapshot.jobs.iter().zip(&decision.jobs).filter_map(|(job, placement)| match placement {
+                Placement::Running { owner } | Placement::LostAgent { owner } => Some((job.id, (*owner)?)),
+                _ => None,
+            });
+        let agents = decision.snapshot.agents.iter().zip(&decision.agents);
+        let finished = agents.filter_map(|(agent, standing)| Some((agent.last_completed?, standing.owner?)));
+        let mut taken: Vec<(RequestId, u32, u32)> = finished
+            .chain(running)
+            .filter_map(|(id, taken_by)| {
+                let given_to = &self.scaled_jobs[self.given_to(id)? as usize];
+                let place = decision.scaled_jobs.binary_search_by(|scaled_job| scaled_job.id.cmp(given_to)).ok()?;
+                Some((id, u32::try_from(place).ok()?, taken_by))
+            })
+            .filter(|(_, given_to, taken_by)| given_to != taken_by)
+            .collect();
+        taken.sort_unstable();
+        taken.dedup_by_key(|(id, ..)| *id);
+        taken.into_iter().map(|(_, given_to, taken_by)| (given_to, taken_by)).collect()
+    }
+
+    /// Keeps what was decided. A job that has no place now keeps the one it had.
+    pub(super) fn keep(&mut self, decision: &Decision, homes: &[Option<u32>]) {
+        let queued =
+            decision.snapshot.jobs.iter().zip(&decision.jobs).zip(homes).filter(|((job, _), _)| job.is_queued());
+        let given = queued.filter_map(|((job, placement), home)| {
+            let given = match placement {
+                Placement::Assigned { trigger } => Some(decision.triggers[*trigger as usize].scaled_job),
+                _ => *home,
+            };
+            Some((job.id, given?))
+        });
+        self.given = given.collect();
+        self.given.sort_unstable();
+        self.scaled_jobs = decision.scaled_jobs.iter().map(|scaled_job| scaled_job.id.clone()).collect();
+    }
+}

@@ -1,0 +1,59 @@
+//! From counted jobs and agents to the number that KEDA is told.
+//!
+//! Pure. Each row says what KEDA does with the number, which is why it is what it is.
+
+use crate::{
+    decision::Answer,
+    trigger::{Strategy, Trigger},
+};
+
+/// What counts for one trigger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Agents that are to be started for the jobs given to it: see [`agents_to_start`].
+    pub to_start: u32,
+    /// Whether any trigger of its ScaledJob is to start an agent.
+    pub any_to_start: bool,
+    /// The ScaledJob's own agents; nothing for all of its triggers but the first, since KEDA adds the values up.
+    pub own: OwnAgents,
+}
+
+/// A ScaledJob's own agents that are registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnAgents {
+    /// Idle, and a queued job is matched to each (I).
+    pub matched: u32,
+    /// With a running job (R).
+    pub running: u32,
+    /// Every other online one (X).
+    pub others: u32,
+    /// Those of the others that could never serve a job (U).
+    pub unusable: u32,
+}
+
+/// What KEDA is told where no agent is to be started.
+pub const NOTHING: Answer = Answer { value: 0, active: false };
+
+/// How many agents a trigger starts for the jobs given to it (A), where `matched` own idle agents wait for jobs already
+/// (I): one for each `target` jobs, those agents included.
+#[must_use]
+pub fn agents_to_start(given: u32, matched: u32, target: u32) -> u32 {
+    (given + matched).div_ceil(target.max(1)).saturating_sub(matched)
+}
+
+/// What KEDA is told about a trigger.
+#[must_use]
+pub fn answer(trigger: &Trigger, counts: Counts) -> Answer {
+    let Counts { to_start, any_to_start, own } = counts;
+    let agents = match trigger.strategy {
+        // KEDA starts value - (unfinished - minimum): the Kubernetes Job of every registered agent is among the unfinished.
+        Strategy::Default if trigger.min_replicas > 0 => to_start + own.matched + own.running + own.unusable,
+        Strategy::Default if any_to_start => to_start + own.matched + own.running + own.others,
+        Strategy::Default => 0,
+        // KEDA runs as many agents as the value says, and stops those beyond.
+        Strategy::ScaledObject => to_start + own.matched + own.running,
+    };
+    // KEDA divides the value by the target, but not what it subtracts.
+    let value = u64::from(trigger.target.max(1)) * u64::from(agents);
+    Answer { value, active: value > u64::from(trigger.activation) }
+}
