@@ -57,6 +57,8 @@ struct Matching<'a> {
     problem: Problem<'a>,
     free: Vec<u32>,
     free_in_all: u64,
+    /// The takers of each room.
+    takers: Vec<Vec<u32>>,
     taker: Vec<Option<u32>>,
     evicted: Vec<bool>,
     /// The last in the order of those who were seated at home: nobody after it can be evicted.
@@ -79,14 +81,15 @@ struct Step {
     class: u32,
     /// Whether that job leaves its home.
     leaves_home: bool,
-    /// The taker it would come to.
-    taker: u32,
 }
 
 impl<'a> Matching<'a> {
     fn new(problem: Problem<'a>) -> Self {
         let classes = problem.kinds.len();
+        let mut takers = vec![Vec::new(); problem.capacity.len()];
+        (0..).zip(problem.rooms).for_each(|(taker, room)| takers[*room as usize].push(taker));
         Self {
+            takers,
             free: problem.capacity.clone(),
             free_in_all: problem.capacity.iter().map(|&capacity| u64::from(capacity)).sum(),
             taker: vec![None; problem.jobs.len()],
@@ -107,11 +110,7 @@ impl<'a> Matching<'a> {
             if self.free[home as usize] == 0 {
                 continue;
             }
-            let class = self.problem.jobs[job] as usize;
-            let preferred = self.problem.preferences[self.problem.kinds[class]].iter();
-            let at_home = |taker: &&u32| self.problem.rooms[**taker as usize] == home;
-            let fits = |taker: &&u32| self.problem.fits.get(class, **taker as usize);
-            if let Some(&taker) = preferred.filter(at_home).find(fits) {
+            if let Some(taker) = self.preferred_in(home, self.problem.jobs[job]) {
                 self.sit(job, taker);
                 self.last_at_home = Some(job);
             }
@@ -151,6 +150,17 @@ impl<'a> Matching<'a> {
         None
     }
 
+    /// The taker in a room that a class likes best.
+    fn preferred_in(&self, room: u32, class: u32) -> Option<u32> {
+        let fits = |taker: &u32| self.problem.fits.get(class as usize, *taker as usize);
+        if let [only] = self.takers[room as usize].as_slice() {
+            return Some(*only).filter(fits);
+        }
+        let preferences = &self.problem.preferences[self.problem.kinds[class as usize]];
+        let in_room = |taker: &u32| self.problem.rooms[*taker as usize] == room;
+        preferences.iter().copied().find(|taker| in_room(taker) && fits(taker))
+    }
+
     fn sit(&mut self, job: usize, taker: u32) {
         let room = self.problem.rooms[taker as usize];
         self.free[room as usize] -= 1;
@@ -181,7 +191,7 @@ impl<'a> Matching<'a> {
             }
         }
         let mut frontier = Frontier::new(self.free.len());
-        self.reach(&mut frontier, (0, 0), Step { from: None, class, leaves_home: false, taker: 0 });
+        self.reach(&mut frontier, (0, 0), Step { from: None, class, leaves_home: false });
         while let Some((cost, room, step)) = frontier.queue.pop().map(|Reverse(next)| (next.cost, next.room, next.step))
         {
             if frontier.steps.0[room as usize].is_some() {
@@ -194,7 +204,7 @@ impl<'a> Matching<'a> {
             for (&class, seats) in self.seated.iter().flat_map(|seated| &seated[room as usize]) {
                 let leaves_home = seats.elsewhere.is_empty();
                 if !(leaves_home && seats.at_home.is_empty()) {
-                    self.reach(&mut frontier, cost, Step { from: Some(room), class, leaves_home, taker: 0 });
+                    self.reach(&mut frontier, cost, Step { from: Some(room), class, leaves_home });
                 }
             }
         }
@@ -212,9 +222,8 @@ impl<'a> Matching<'a> {
         for taker in ones(self.problem.fits.row(step.class as usize).iter().copied()) {
             let room = self.problem.rooms[taker];
             if !self.full[room as usize] && frontier.steps.0[room as usize].is_none() {
-                let taker = u32::try_from(taker).expect("takers are counted in u32");
                 frontier.found += 1;
-                frontier.queue.push(Reverse(Next { cost, order: frontier.found, room, step: Step { taker, ..step } }));
+                frontier.queue.push(Reverse(Next { cost, order: frontier.found, room, step }));
             }
         }
     }
@@ -224,12 +233,13 @@ impl<'a> Matching<'a> {
         self.free[room as usize] -= 1;
         self.free_in_all -= 1;
         while let Some(step) = steps.0[room as usize] {
+            let taker = self.preferred_in(room, step.class).expect("the search found that the class fits the room");
             let Some(from) = step.from else {
-                self.seat(job, step.taker);
+                self.seat(job, taker);
                 return;
             };
             let mover = self.stand_up(from, step.class, step.leaves_home);
-            self.seat(mover, step.taker);
+            self.seat(mover, taker);
             room = from;
         }
     }

@@ -23,6 +23,8 @@ const LONGEST_KEPT: SignedDuration = SignedDuration::from_mins(5);
 const SHORTEST_KEPT: SignedDuration = SignedDuration::from_secs(30);
 /// How many gaps between questions the interval is learned from.
 const GAPS: usize = 4;
+/// A longer gap is an absence, not an interval.
+const LONGEST_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
 /// How many intervals of forgotten triggers are kept.
 const MOST_REMEMBERED: usize = 1_000;
 /// A poll asks for the value and for the activity within this time.
@@ -32,8 +34,8 @@ const ONE_POLL: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Known {
     triggers: BTreeMap<TriggerId, Asker>,
-    /// What was learned of the intervals of those that were forgotten, oldest first.
-    forgotten: VecDeque<(TriggerId, Gaps)>,
+    /// Those that were forgotten, oldest first: when they asked last and what was learned of their intervals.
+    forgotten: VecDeque<(TriggerId, Timestamp, Gaps)>,
 }
 
 /// The last gaps between questions.
@@ -75,8 +77,7 @@ impl Known {
             self.forget(id);
         }
         if let Some(asker) = self.triggers.get_mut(&trigger.id) {
-            asker.gaps.push_back(now.duration_since(asker.asked));
-            asker.gaps.keep_newest(GAPS);
+            learn(&mut asker.gaps, asker.asked, now);
             asker.asked_before = Some(asker.asked);
             asker.asked = now;
             return Ok(!outdated.is_empty());
@@ -84,8 +85,15 @@ impl Known {
         if self.triggers.len() >= MOST_TRIGGERS {
             return Err(Refusal::TooMany(MOST_TRIGGERS));
         }
-        let learned = self.forgotten.iter().position(|(id, _)| *id == trigger.id);
-        let gaps = learned.and_then(|place| self.forgotten.remove(place)).map(|(_, gaps)| gaps).unwrap_or_default();
+        let learned = self.forgotten.iter().position(|(id, ..)| *id == trigger.id);
+        let mut gaps = Gaps::new();
+        if let Some((_, asked, survived)) = learned.and_then(|place| self.forgotten.remove(place)) {
+            gaps = survived;
+            // Where nothing is known yet, this may be an interval that is longer than a trigger is kept for.
+            if gaps.is_empty() {
+                learn(&mut gaps, asked, now);
+            }
+        }
         let asker = Asker { trigger: Arc::clone(trigger), asked_before: None, asked: now, gaps, answer: None };
         self.triggers.insert(trigger.id.clone(), asker);
         Ok(true)
@@ -117,9 +125,8 @@ impl Known {
     }
 
     fn forget(&mut self, id: &TriggerId) {
-        let Some(asker) = self.triggers.remove(id) else { return };
-        if !asker.gaps.is_empty() {
-            self.forgotten.push_back((id.clone(), asker.gaps));
+        if let Some(asker) = self.triggers.remove(id) {
+            self.forgotten.push_back((id.clone(), asker.asked, asker.gaps));
             self.forgotten.keep_newest(MOST_REMEMBERED);
         }
     }
@@ -135,6 +142,15 @@ impl Known {
     pub(super) fn take_answer(&mut self, id: &TriggerId, now: Timestamp) -> Option<Result<Answer, Refusal>> {
         let (told, answer) = self.triggers.get_mut(id)?.answer.take()?;
         (now.duration_since(told) <= ONE_POLL).then_some(answer)
+    }
+}
+
+/// Learns from the gap between two questions.
+fn learn(gaps: &mut Gaps, asked: Timestamp, now: Timestamp) {
+    let gap = now.duration_since(asked);
+    if gap <= LONGEST_INTERVAL {
+        gaps.push_back(gap);
+        gaps.keep_newest(GAPS);
     }
 }
 

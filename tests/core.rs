@@ -1,0 +1,12 @@
+//! The pure core: the cases of the specification as a table, and its laws against independent oracles.
+
+#[path = "core/cases.rs"]
+mod cases;
+#[path = "core/laws.rs"]
+mod laws;
+#[path = "core/oracle.rs"]
+mod oracle;
+#[path = "core/scene.rs"]
+mod scene;
+#[path = "core/time.rs"]
+mod time;

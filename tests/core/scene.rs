@@ -1,0 +1,161 @@
+//! A small language for worlds: triggers, jobs and agents in a line each.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use azp_scaler::{
+    agent::{Agent, AgentNamePattern},
+    capability::CapabilitySet,
+    decision::{Decision, Placement},
+    job_request::{JobRequest, RequestId, ReservedAgent, Title},
+    pool::Pool,
+    snapshot::{Queue, Snapshot},
+    trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// Noon of some day; scenes count seconds from here.
+pub const START: Timestamp = Timestamp::constant(1_790_000_000, 0);
+
+pub fn at(seconds: i64) -> Timestamp {
+    START + SignedDuration::from_secs(seconds)
+}
+
+/// A trigger of a ScaledJob with that name, offering that.
+pub fn trigger(name: &str, offers: &str) -> Trigger {
+    let scaled_job = ScaledJobId { name: name.into(), namespace: "agents".into() };
+    let metadata = BTreeMap::from([("capabilities".to_owned(), offers.to_owned())]);
+    Trigger {
+        id: TriggerId { scaled_job, metadata: Arc::new(metadata) },
+        capabilities: Arc::new(offers.parse().unwrap()),
+        parent: None,
+        jobs_without_demands: JobsWithoutDemands::Take,
+        strategy: Strategy::Default,
+        agent_names: AgentNamePattern::of_scaled_job(name),
+        max_replicas: 10,
+        min_replicas: 0,
+        priority: 100,
+        target: 1,
+        activation: 0,
+        hints: Vec::new(),
+    }
+}
+
+/// A job request before its snapshot is made.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub id: i64,
+    pub queued: i64,
+    pub priority: i32,
+    pub demands: Vec<String>,
+    pub on: Option<(i64, String)>,
+}
+
+pub fn job(id: i64, demands: &[&str]) -> Job {
+    Job { id, queued: id, priority: 0, demands: demands.iter().map(|&demand| demand.to_owned()).collect(), on: None }
+}
+
+impl Job {
+    pub fn on(mut self, agent: &Agent) -> Self {
+        self.on = Some((agent.id, agent.name.as_str().to_owned()));
+        self
+    }
+}
+
+/// Jobs `from`, `from + 1`, … with the same demands.
+pub fn jobs(from: i64, count: usize, demands: &[&str]) -> Vec<Job> {
+    (from..).take(count).map(|id| job(id, demands)).collect()
+}
+
+/// An online, enabled, idle agent. Its number follows from its name.
+pub fn agent(name: &str, capabilities: &str) -> Agent {
+    Agent {
+        id: name.bytes().fold(7, |id, byte| (id * 31 + i64::from(byte)) % 1_000_003),
+        name: name.into(),
+        online: true,
+        enabled: true,
+        status_changed_at: Some(at(-600)),
+        assigned: None,
+        last_completed: None,
+        capabilities: Arc::new(capabilities.parse::<CapabilitySet>().unwrap()),
+    }
+}
+
+pub fn offline(agent: Agent, for_seconds: i64) -> Agent {
+    Agent { online: false, status_changed_at: Some(at(-for_seconds)), ..agent }
+}
+
+pub fn finished_one(agent: Agent) -> Agent {
+    Agent { last_completed: Some(RequestId(1)), ..agent }
+}
+
+/// One look at a pool.
+pub fn snapshot(seconds: i64, jobs: &[Job], agents: &[Agent]) -> Arc<Snapshot> {
+    let mut queue = Queue::default();
+    for job in jobs {
+        let request = JobRequest {
+            id: RequestId(job.id),
+            queued_at: Some(at(job.queued - 1_000_000)),
+            assigned_at: None,
+            priority: job.priority,
+            demands: queue.intern(&job.demands),
+            agent: job.on.as_ref().map(|(id, name)| ReservedAgent {
+                id: *id,
+                name: name.as_str().into(),
+                offline: false,
+            }),
+            title: Title::default(),
+        };
+        queue.jobs.push(request);
+    }
+    let mut agents = agents.to_vec();
+    agents.sort_by(|one, other| one.name.cmp_by_text(&other.name));
+    Arc::new(Snapshot::new(at(seconds), queue, at(seconds), Arc::new(agents)))
+}
+
+/// A pool with its triggers, settled, and time that goes on with each look.
+pub struct Scene {
+    pub pool: Pool,
+    pub triggers: Vec<Arc<Trigger>>,
+    pub seconds: i64,
+}
+
+impl Scene {
+    pub fn new(triggers: impl IntoIterator<Item = Trigger>) -> Self {
+        let triggers: Vec<_> = triggers.into_iter().map(Arc::new).collect();
+        let mut pool = Pool::new(SignedDuration::from_secs(5));
+        for trigger in &triggers {
+            // A trigger may be refused until the agents are there.
+            let _ = pool.ask(trigger, &snapshot(-10, &[], &[]), at(-10));
+        }
+        Self { pool, triggers, seconds: 0 }
+    }
+
+    /// All triggers ask about the same look; what each is told, in the order of the triggers, and the decision.
+    pub fn look(&mut self, jobs: &[Job], agents: &[Agent]) -> (Vec<u64>, Arc<Decision>) {
+        let snapshot = snapshot(self.seconds, jobs, agents);
+        self.seconds += 1;
+        let now = at(self.seconds);
+        let values =
+            self.triggers.iter().map(|trigger| self.pool.ask(trigger, &snapshot, now).unwrap().value).collect();
+        (values, Arc::clone(self.pool.current().unwrap()))
+    }
+}
+
+/// Where the job with this number goes.
+pub fn placement(decision: &Decision, id: i64) -> Placement {
+    let place = decision.snapshot.jobs.iter().position(|job| job.id == RequestId(id)).unwrap();
+    decision.jobs[place]
+}
+
+/// How many jobs have a decision of this name.
+pub fn count(decision: &Decision, label: &str) -> usize {
+    decision.jobs.iter().filter(|placement| placement.label() == label).count()
+}
+
+/// The name of the ScaledJob that starts an agent for the job with this number.
+pub fn starter(decision: &Decision, id: i64) -> Option<&str> {
+    match placement(decision, id) {
+        Placement::Assigned { trigger } => Some(&decision.triggers[trigger as usize].trigger.id.scaled_job.name),
+        _ => None,
+    }
+}
