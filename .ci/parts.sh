@@ -1,0 +1,41 @@
+# Runs the parts of a check one after the other and sums up. To be sourced.
+
+names=() results=() seconds=() failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# part NAME COMMAND...: runs a command, shows what it prints, and keeps how it ended and how long it took.
+part() {
+  local name=$1 start=$SECONDS
+  shift
+  printf '\n==== %s: %s\n' "$name" "$*"
+  if "$@" 2>&1 | tee -a "$log"; then
+    results+=("ok")
+  else
+    results+=("FAILED")
+    failed=$((failed + 1))
+  fi
+  names+=("$name")
+  seconds+=($((SECONDS - start)))
+}
+
+# skip NAME WHY: says loudly what was not checked.
+skip() {
+  printf '\n==== %s: SKIPPED: %s\n' "$1" "$2"
+  names+=("$1") results+=("SKIPPED") seconds+=(0)
+  skipped=$((skipped + 1))
+}
+
+# finish: the table of parts, the tests counted, and the exit code.
+finish() {
+  local passed broken ignored i
+  read -r passed broken ignored < <(awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 } END { print passed + 0, failed + 0, ignored + 0 }' "$log")
+  printf '\n==== summary\n'
+  for i in "${!names[@]}"; do
+    printf '%-32s %-8s %5d s\n' "${names[$i]}" "${results[$i]}" "${seconds[$i]}"
+  done
+  printf '%-32s %-8s %5d s\n' "all" "" "$SECONDS"
+  printf 'parts: %d, failed: %d, skipped: %d\n' "${#names[@]}" "$failed" "$skipped"
+  printf '%d passed, %d failed, %d skipped\n' "$passed" "$broken" "$ignored"
+  [ "$failed" -eq 0 ] && [ "$broken" -eq 0 ] && [ "$passed" -gt 0 ]
+}

@@ -1,0 +1,174 @@
+//! Holds the direction of the modules: what a file may import, and what the pure core must not touch.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The pure core, in order: a module knows only those before it.
+const PURE: [&str; 13] = [
+    "caseless",
+    "version",
+    "demand",
+    "capability",
+    "job_request",
+    "agent",
+    "snapshot",
+    "trigger",
+    "decision",
+    "scaling",
+    "assignment",
+    "pool",
+    "explain",
+];
+
+/// Where edges meet: these know the core and each other.
+const MEETING: [&str; 4] = ["protocol", "metrics", "pools", "job_waits"];
+
+/// The edges: these know the core and where they meet, and never each other.
+const EDGES: [&str; 4] = ["azure_devops", "external_scaler", "web", "simulator"];
+
+/// What stands above the edges, in order: each knows all below it.
+const ABOVE: [&str; 4] = ["config", "telemetry", "app", "cli"];
+
+/// What the pure core must not name: async, I/O, clocks, wire formats.
+const IMPURE: [&str; 14] = [
+    "async ", ".await", "tokio", "reqwest", "tonic", "axum", "serde", "prometheus", "tracing", "std::fs", "std::net", "std::env",
+    "Timestamp::now", "std::time",
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = entries
+        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Each file of `src` with the top-level module it belongs to and its code without comments and tests.
+fn rooms() -> Vec<(String, String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources(&root)
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            let module = name.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let code: Vec<&str> = code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+            (name, module, code.join("\n"))
+        })
+        .collect()
+}
+
+/// Top-level modules of this crate that a piece of code imports or names, with what follows the name.
+fn imports(code: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            found.extend(group_members(group));
+        } else {
+            found.push(name_and_rest(rest));
+        }
+    }
+    found
+}
+
+/// The members of `{a, b::{c, d}, e}`, the opening brace already taken off, at the first depth only.
+fn group_members(group: &str) -> Vec<(String, String)> {
+    let (mut depth, mut start, mut members) = (0, 0, Vec::new());
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                members.push(name_and_rest(group[start..at].trim()));
+                start = at + 1;
+                if character == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    members.retain(|(name, _)| !name.is_empty());
+    members
+}
+
+fn name_and_rest(path: &str) -> (String, String) {
+    let end = path.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(path.len());
+    let rest: String = path[end..].chars().take_while(|character| !matches!(character, ';' | '\n')).collect();
+    (path[..end].to_owned(), rest)
+}
+
+/// Why a module may not import another, if it may not.
+fn objection(module: &str, imported: &str, rest: &str) -> Option<String> {
+    let place = |list: &[&str], name: &str| list.iter().position(|member| *member == name);
+    if module == imported || matches!(module, "lib" | "main") {
+        return None;
+    }
+    let allowed = match (place(&PURE, module), place(&ABOVE, module)) {
+        (Some(own), _) => place(&PURE, imported).is_some_and(|other| other < own),
+        (_, Some(own)) => place(&ABOVE, imported).is_none_or(|other| other < own),
+        _ if MEETING.contains(&module) => PURE.contains(&imported) || MEETING.contains(&imported),
+        _ if EDGES.contains(&module) => {
+            let wire_of_the_simulator = module == "simulator" && imported == "azure_devops" && rest.starts_with("::wire");
+            PURE.contains(&imported) || MEETING.contains(&imported) || wire_of_the_simulator
+        }
+        _ => return Some(format!("`{module}` has no place in the order: give it one in this test and in docs/architecture.md")),
+    };
+    (!allowed).then(|| format!("`{module}` must not know `{imported}`"))
+}
+
+#[test]
+fn imports_run_in_one_direction() {
+    let mut objections = BTreeMap::new();
+    for (file, module, code) in rooms() {
+        for (imported, rest) in imports(&code) {
+            if let Some(objection) = objection(&module, &imported, &rest) {
+                objections.insert(file.clone(), objection);
+            }
+        }
+    }
+    assert!(objections.is_empty(), "{objections:#?}");
+}
+
+#[test]
+fn the_core_has_no_async_no_io_no_clock_and_no_wire_formats() {
+    for (file, module, code) in rooms() {
+        if PURE.contains(&module.as_str()) {
+            for word in IMPURE {
+                assert!(!code.contains(word), "src/{file} names `{}`, and the core is pure", word.trim());
+            }
+        }
+    }
+}
+
+#[test]
+fn rooms_are_small() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut lengths: Vec<(usize, PathBuf)> =
+        sources(&root).into_iter().map(|path| (fs::read_to_string(&path).unwrap().lines().count(), path)).collect();
+    lengths.sort();
+    let (longest, path) = lengths.last().unwrap();
+    assert!(*longest <= 500, "{} has {longest} lines: find the second idea in it and give that a room", path.display());
+    let median = lengths[lengths.len() / 2].0;
+    assert!(median < 150, "the median file has {median} lines");
+}
+
+#[test]
+fn this_test_sees_what_it_is_for() {
+    let seen = imports("use crate::{\n    agent::{Agent, Name},\n    web,\n};\nlet x = crate::metrics::Metrics::new();");
+    let names: Vec<&str> = seen.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["agent", "web", "metrics"]);
+    assert!(objection("demand", "capability", "").is_some(), "capabilities know demands, not the other way round");
+    assert!(objection("web", "azure_devops", "").is_some(), "edges never know each other");
+    assert!(objection("simulator", "azure_devops", "::wire::Agent").is_none());
+    assert!(objection("simulator", "azure_devops", "::client").is_some());
+    assert!(objection("pool", "pools", "").is_some(), "the core knows nobody outside");
+    assert!(objection("nowhere", "agent", "").is_some());
+}
