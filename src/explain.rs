@@ -111,7 +111,7 @@ fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet)
     let (room, most) = (own.room, trigger.trigger.max_replicas);
     if given >= room {
         let agents = own.running + own.others + own.matched;
-        format!("{name} fits and is at its maximum of {most}: {agents} agents are up, and {given} jobs are given to it")
+        format!("{name} fits and is at its maximum of {most} (agents up: {agents}, jobs given to it: {given})")
     } else {
         format!("{name} fits, too; it comes later by priority, tightness of fit or name")
     }

@@ -6,6 +6,8 @@ mod cases;
 mod laws;
 #[path = "core/oracle.rs"]
 mod oracle;
+#[path = "core/prose.rs"]
+mod prose;
 #[path = "core/scene.rs"]
 mod scene;
 #[path = "core/time.rs"]

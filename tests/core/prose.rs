@@ -1,0 +1,91 @@
+//! What a person reads about each job.
+
+use azp_scaler::{decision::Decision, explain::explain, job_request::RequestId, pool::Pool};
+use jiff::SignedDuration;
+
+use super::scene::*;
+
+/// The summary and the reasons for the job with this number, a line each.
+fn told(decision: &Decision, id: i64) -> String {
+    let place = decision.snapshot.jobs.iter().position(|job| job.id == RequestId(id)).unwrap();
+    let explanation = explain(decision, place, at(3));
+    let lines = [explanation.decision.to_owned(), explanation.summary].into_iter().chain(explanation.reasons);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_decision_says_why() {
+    let mut small = trigger("small", "docker");
+    small.max_replicas = 2;
+    let java = trigger("java", "docker, java=11");
+    let own = agent("java-x1", "docker, java=11");
+    let lost = offline(agent("small-x2", "docker"), 600);
+    let idle = agent("vm-1", "gpu");
+    let queue = [
+        job(1, &["java"]).on(&own),
+        job(2, &["docker"]).on(&lost),
+        job(3, &["gpu"]),
+        job(4, &["docker"]),
+        job(5, &["java -equals 17", "docker"]),
+        job(6, &["docker "]),
+    ];
+    let (_, decision) = Scene::new([small, java]).look(&queue, &[own, lost, idle]);
+    insta::assert_snapshot!((1..=6).map(|id| told(&decision, id)).collect::<Vec<_>>().join("\n\n"), @r"
+    running
+    agent `java-x1` of agents/java has it
+
+    lost-agent
+    agent `small-x2` of agents/small has it, and is offline: if it does not come back, Azure gives the job up when its lease runs out, usually within 10 minutes
+
+    idle-agent
+    agent `vm-1` is online and idle and can take it, so none is started
+
+    assigned
+    agents/small starts an agent for it
+    agents/java fits, too; it comes later by priority, tightness of fit or name
+
+    unmatched
+    no ScaledJob offers what it demands: add the capabilities to one whose agents have them
+    agents/java lacks `java = 17` (offers `11`)
+    agents/small lacks `java = 17`
+
+    not-understood
+    it carries a demand that Azure Pipelines can't read, so what it needs is not known: mend the pipeline
+    `docker ` is not a demand: expected `NAME`, `NAME -equals VALUE` or `NAME -gtVersion VERSION`
+    ");
+}
+
+#[test]
+fn a_job_that_waits_is_told_who_is_full() {
+    let mut only = trigger("small", "docker");
+    only.max_replicas = 1;
+    let mut other = trigger("other", "docker, gpu");
+    other.jobs_without_demands = azp_scaler::trigger::JobsWithoutDemands::Leave;
+    let (_, decision) = Scene::new([only, other]).look(&[job(1, &[]), job(2, &[])], &[]);
+    insta::assert_snapshot!(told(&decision, 2), @r"
+    waiting-for-capacity
+    every ScaledJob that fits is at its maximum; it gets an agent when one of theirs ends, or when a `maxReplicaCount` is raised
+    agents/other leaves jobs without demands to others (`jobsWithoutDemands: leave`)
+    agents/small fits and is at its maximum of 1 (agents up: 0, jobs given to it: 1)
+    ");
+}
+
+#[test]
+fn a_job_of_a_settling_pool_is_told_how_long() {
+    let mut pool = Pool::new(SignedDuration::from_secs(30));
+    let look = snapshot(0, &jobs(1, 1, &[]), &[]);
+    pool.ask(&std::sync::Arc::new(trigger("small", "docker")), &look, at(0)).unwrap();
+    insta::assert_snapshot!(told(pool.current().unwrap(), 1), @r"
+    settling
+    the scaler has just begun to serve this pool and waits 27 s more for all ScaledJobs to have asked; as things stand agents/small would start an agent for it
+    ");
+}
+
+#[test]
+fn a_long_list_of_reasons_is_cut_and_counted() {
+    let many = (0..30).map(|place| trigger(&format!("t{place:02}"), "docker"));
+    let (_, decision) = Scene::new(many).look(&jobs(1, 1, &["gpu"]), &[]);
+    let told = told(&decision, 1);
+    assert_eq!(told.lines().count(), 2 + 20 + 1);
+    assert!(told.ends_with("and 10 more"), "{told}");
+}
