@@ -2,7 +2,7 @@
 //! of distinct demand sets; against asking the rule one job and one taker at a time, in the same run. Then the peak memory
 //! of this program, which holds all of it.
 
-use std::{collections::BTreeMap, hint::black_box, sync::Arc};
+use std::{collections::BTreeSet, hint::black_box, sync::Arc};
 
 use azp_scaler::{
     agent::{Agent, AgentNamePattern},
@@ -44,11 +44,11 @@ fn demands(random: &mut fastrand::Rng) -> Vec<String> {
 
 fn snapshot(random: &mut fastrand::Rng, distinct: usize) -> Arc<Snapshot> {
     let mut queue = Queue::default();
-    let mut sets: BTreeMap<Vec<String>, ()> = BTreeMap::new();
+    let mut sets: BTreeSet<Vec<String>> = BTreeSet::new();
     while sets.len() < distinct {
-        sets.insert(demands(random), ());
+        sets.insert(demands(random));
     }
-    let sets: Vec<Vec<String>> = sets.into_keys().collect();
+    let sets: Vec<Vec<String>> = sets.into_iter().collect();
     for id in 0..JOBS {
         let demands = queue.intern(&sets[id % distinct]);
         queue.jobs.push(JobRequest {
@@ -164,9 +164,11 @@ fn main() {
         ));
     }
     println!("\n{JOBS} queued jobs × {AGENTS} agents × {TRIGGERS} triggers, median of 15:");
-    lines.iter().for_each(|line| println!("{line}"));
+    for line in lines {
+        println!("{line}");
+    }
     if let Some(peak) = peak_memory_kib() {
-        println!("peak resident memory of this program: {:.1} MiB", peak as f64 / 1024.0);
+        println!("peak resident memory of this program: {} MiB", peak.div_ceil(1024));
     }
     criterion.final_summary();
 }

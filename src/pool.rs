@@ -35,16 +35,24 @@ pub struct Pool {
     known: Known,
     memory: Memory,
     decision: Option<Arc<Decision>>,
+    newest: Option<Arc<Snapshot>>,
 }
 
 impl Pool {
     /// A pool that nobody has asked about. It waits for `settle` after the first question before it asks for agents.
     #[must_use]
     pub fn new(settle: SignedDuration) -> Self {
-        Self { settle, settling_until: None, known: Known::default(), memory: Memory::default(), decision: None }
+        Self {
+            settle,
+            settling_until: None,
+            known: Known::default(),
+            memory: Memory::default(),
+            decision: None,
+            newest: None,
+        }
     }
 
-    /// Answers a question about a trigger from a snapshot, which must not be older than those before it.
+    /// Answers a question about a trigger from a snapshot, or from the one in force where that is newer.
     ///
     /// # Errors
     ///
@@ -86,11 +94,15 @@ impl Pool {
     /// Brings the decision in force up to date without a question, for people who look. Where nobody asks, there is none.
     pub fn refresh(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
         self.expire(now);
+        // Two who ask at once may bring their snapshots in the wrong order.
+        let newer = self.newest.take().filter(|newest| newest.taken_at > snapshot.taken_at);
+        let snapshot = newer.unwrap_or_else(|| Arc::clone(snapshot));
+        self.newest = Some(Arc::clone(&snapshot));
         let in_force = self.decision.as_ref().is_some_and(|decision| {
-            Arc::ptr_eq(&decision.snapshot, snapshot) && decision.valid_until.is_none_or(|until| now < until)
+            Arc::ptr_eq(&decision.snapshot, &snapshot) && decision.valid_until.is_none_or(|until| now < until)
         });
         if !in_force && !self.known.is_empty() {
-            self.decide(snapshot, now);
+            self.decide(&snapshot, now);
         }
     }
 

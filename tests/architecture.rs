@@ -1,5 +1,7 @@
 //! Holds the direction of the modules: what a file may import, and what the pure core must not touch.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -182,7 +182,9 @@ proptest! {
         let decision = decide(&look, &triggers, &homes);
         let turn = shuffle.index(jobs.len() + 1);
         jobs.rotate_left(turn);
-        jobs.iter_mut().for_each(|job| job.demands.reverse());
+        for job in &mut jobs {
+            job.demands.reverse();
+        }
         agents.reverse();
         let other = decide(&snapshot(0, &jobs, &agents), &triggers, &homes);
         prop_assert_eq!(decision.jobs, other.jobs);

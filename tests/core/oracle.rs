@@ -9,24 +9,24 @@ use petgraph::{
 
 /// What one small world consists of, in plain words.
 #[derive(Clone, Debug)]
-pub struct Small {
-    pub triggers: Vec<SmallTrigger>,
-    pub agents: Vec<BTreeSet<String>>,
-    pub jobs: Vec<BTreeSet<String>>,
+pub(crate) struct Small {
+    pub(crate) triggers: Vec<SmallTrigger>,
+    pub(crate) agents: Vec<BTreeSet<String>>,
+    pub(crate) jobs: Vec<BTreeSet<String>>,
 }
 
 #[derive(Clone, Debug)]
-pub struct SmallTrigger {
-    pub offers: BTreeSet<String>,
-    pub max: u32,
-    pub priority: i32,
+pub(crate) struct SmallTrigger {
+    pub(crate) offers: BTreeSet<String>,
+    pub(crate) max: u32,
+    pub(crate) priority: i32,
     /// Which of the ScaledJobs it belongs to.
-    pub scaled_job: usize,
+    pub(crate) scaled_job: usize,
 }
 
 /// The most jobs that takers can serve: each job one taker that offers all it asks for, each room no more than its
 /// capacity.
-pub fn most(jobs: &[&BTreeSet<String>], takers: &[(&BTreeSet<String>, usize)], rooms: &[u32]) -> u32 {
+pub(crate) fn most(jobs: &[&BTreeSet<String>], takers: &[(&BTreeSet<String>, usize)], rooms: &[u32]) -> u32 {
     let mut graph: Graph<(), u32> = Graph::new();
     let mut nodes = |count: usize| (0..count).map(|_| graph.add_node(())).collect::<Vec<NodeIndex>>();
     let [ends, job_nodes, taker_nodes, room_nodes] =
@@ -49,7 +49,7 @@ pub fn most(jobs: &[&BTreeSet<String>], takers: &[(&BTreeSet<String>, usize)], r
 }
 
 /// Which jobs are served when no earlier job is left out for a later one.
-pub fn served(jobs: &[&BTreeSet<String>], takers: &[(&BTreeSet<String>, usize)], rooms: &[u32]) -> Vec<bool> {
+pub(crate) fn served(jobs: &[&BTreeSet<String>], takers: &[(&BTreeSet<String>, usize)], rooms: &[u32]) -> Vec<bool> {
     let mut chosen: Vec<&BTreeSet<String>> = Vec::new();
     jobs.iter()
         .map(|job| {
@@ -64,7 +64,7 @@ pub fn served(jobs: &[&BTreeSet<String>], takers: &[(&BTreeSet<String>, usize)],
 }
 
 /// The fewest jobs that must leave their homes so that exactly these jobs are served, by trying everything.
-pub fn fewest_moves(
+pub(crate) fn fewest_moves(
     jobs: &[(&BTreeSet<String>, Option<usize>)],
     takers: &[(&BTreeSet<String>, usize)],
     rooms: &[u32],

@@ -14,14 +14,14 @@ use azp_scaler::{
 use jiff::{SignedDuration, Timestamp};
 
 /// Noon of some day; scenes count seconds from here.
-pub const START: Timestamp = Timestamp::constant(1_790_000_000, 0);
+pub(crate) const START: Timestamp = Timestamp::constant(1_790_000_000, 0);
 
-pub fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     START + SignedDuration::from_secs(seconds)
 }
 
 /// A trigger of a ScaledJob with that name, offering that.
-pub fn trigger(name: &str, offers: &str) -> Trigger {
+pub(crate) fn trigger(name: &str, offers: &str) -> Trigger {
     let scaled_job = ScaledJobId { name: name.into(), namespace: "agents".into() };
     let metadata = BTreeMap::from([("capabilities".to_owned(), offers.to_owned())]);
     Trigger {
@@ -42,32 +42,32 @@ pub fn trigger(name: &str, offers: &str) -> Trigger {
 
 /// A job request before its snapshot is made.
 #[derive(Clone, Debug)]
-pub struct Job {
-    pub id: i64,
-    pub queued: i64,
-    pub priority: i32,
-    pub demands: Vec<String>,
-    pub on: Option<(i64, String)>,
+pub(crate) struct Job {
+    pub(crate) id: i64,
+    pub(crate) queued: i64,
+    pub(crate) priority: i32,
+    pub(crate) demands: Vec<String>,
+    pub(crate) on: Option<(i64, String)>,
 }
 
-pub fn job(id: i64, demands: &[&str]) -> Job {
+pub(crate) fn job(id: i64, demands: &[&str]) -> Job {
     Job { id, queued: id, priority: 0, demands: demands.iter().map(|&demand| demand.to_owned()).collect(), on: None }
 }
 
 impl Job {
-    pub fn on(mut self, agent: &Agent) -> Self {
+    pub(crate) fn on(mut self, agent: &Agent) -> Self {
         self.on = Some((agent.id, agent.name.as_str().to_owned()));
         self
     }
 }
 
 /// Jobs `from`, `from + 1`, … with the same demands.
-pub fn jobs(from: i64, count: usize, demands: &[&str]) -> Vec<Job> {
+pub(crate) fn jobs(from: i64, count: usize, demands: &[&str]) -> Vec<Job> {
     (from..).take(count).map(|id| job(id, demands)).collect()
 }
 
 /// An online, enabled, idle agent. Its number follows from its name.
-pub fn agent(name: &str, capabilities: &str) -> Agent {
+pub(crate) fn agent(name: &str, capabilities: &str) -> Agent {
     Agent {
         id: name.bytes().fold(7, |id, byte| (id * 31 + i64::from(byte)) % 1_000_003),
         name: name.into(),
@@ -80,16 +80,16 @@ pub fn agent(name: &str, capabilities: &str) -> Agent {
     }
 }
 
-pub fn offline(agent: Agent, for_seconds: i64) -> Agent {
+pub(crate) fn offline(agent: Agent, for_seconds: i64) -> Agent {
     Agent { online: false, status_changed_at: Some(at(-for_seconds)), ..agent }
 }
 
-pub fn finished_one(agent: Agent) -> Agent {
+pub(crate) fn finished_one(agent: Agent) -> Agent {
     Agent { last_completed: Some(RequestId(1)), ..agent }
 }
 
 /// One look at a pool.
-pub fn snapshot(seconds: i64, jobs: &[Job], agents: &[Agent]) -> Arc<Snapshot> {
+pub(crate) fn snapshot(seconds: i64, jobs: &[Job], agents: &[Agent]) -> Arc<Snapshot> {
     let mut queue = Queue::default();
     for job in jobs {
         let request = JobRequest {
@@ -113,14 +113,14 @@ pub fn snapshot(seconds: i64, jobs: &[Job], agents: &[Agent]) -> Arc<Snapshot> {
 }
 
 /// A pool with its triggers, settled, and time that goes on with each look.
-pub struct Scene {
-    pub pool: Pool,
-    pub triggers: Vec<Arc<Trigger>>,
-    pub seconds: i64,
+pub(crate) struct Scene {
+    pub(crate) pool: Pool,
+    pub(crate) triggers: Vec<Arc<Trigger>>,
+    pub(crate) seconds: i64,
 }
 
 impl Scene {
-    pub fn new(triggers: impl IntoIterator<Item = Trigger>) -> Self {
+    pub(crate) fn new(triggers: impl IntoIterator<Item = Trigger>) -> Self {
         let triggers: Vec<_> = triggers.into_iter().map(Arc::new).collect();
         let mut pool = Pool::new(SignedDuration::from_secs(5));
         for trigger in &triggers {
@@ -131,7 +131,7 @@ impl Scene {
     }
 
     /// All triggers ask about the same look; what each is told, in the order of the triggers, and the decision.
-    pub fn look(&mut self, jobs: &[Job], agents: &[Agent]) -> (Vec<u64>, Arc<Decision>) {
+    pub(crate) fn look(&mut self, jobs: &[Job], agents: &[Agent]) -> (Vec<u64>, Arc<Decision>) {
         let snapshot = snapshot(self.seconds, jobs, agents);
         self.seconds += 1;
         let now = at(self.seconds);
@@ -142,18 +142,18 @@ impl Scene {
 }
 
 /// Where the job with this number goes.
-pub fn placement(decision: &Decision, id: i64) -> Placement {
+pub(crate) fn placement(decision: &Decision, id: i64) -> Placement {
     let place = decision.snapshot.jobs.iter().position(|job| job.id == RequestId(id)).unwrap();
     decision.jobs[place]
 }
 
 /// How many jobs have a decision of this name.
-pub fn count(decision: &Decision, label: &str) -> usize {
+pub(crate) fn count(decision: &Decision, label: &str) -> usize {
     decision.jobs.iter().filter(|placement| placement.label() == label).count()
 }
 
 /// The name of the ScaledJob that starts an agent for the job with this number.
-pub fn starter(decision: &Decision, id: i64) -> Option<&str> {
+pub(crate) fn starter(decision: &Decision, id: i64) -> Option<&str> {
     match placement(decision, id) {
         Placement::Assigned { trigger } => Some(&decision.triggers[trigger as usize].trigger.id.scaled_job.name),
         _ => None,

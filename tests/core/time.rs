@@ -147,7 +147,9 @@ fn an_edited_trigger_replaces_its_old_variant_once_that_misses_a_poll() {
 fn two_triggers_of_one_scaled_job_share_agents_and_maximum() {
     let mut pool = Pool::new(SignedDuration::ZERO);
     let mut both = [trigger("T", "docker"), trigger("T", "java")];
-    both.iter_mut().for_each(|trigger| trigger.max_replicas = 4);
+    for trigger in &mut both {
+        trigger.max_replicas = 4;
+    }
     let running = agent("T-a", "docker, java");
     let queue = [jobs(1, 3, &["docker"]), jobs(4, 2, &["java"]), vec![job(9, &[]).on(&running)]].concat();
     let mut values = [0, 0];
@@ -170,4 +172,13 @@ fn activity_comes_from_the_decision_of_the_same_poll_once() {
     assert_eq!(pool.take_answer(&only.id, at(1)), None, "taken");
     pool.ask(&only, &snapshot(2, &[], &[]), at(2)).unwrap();
     assert_eq!(pool.take_answer(&only.id, at(8)), None, "of an older poll");
+}
+
+#[test]
+fn an_older_look_does_not_undo_a_newer_one() {
+    let mut pool = Pool::new(SignedDuration::ZERO);
+    let only = Arc::new(trigger("T", ""));
+    let (older, newer) = (snapshot(0, &jobs(1, 1, &[]), &[]), snapshot(1, &jobs(1, 2, &[]), &[]));
+    assert_eq!(pool.ask(&only, &newer, at(2)).unwrap().value, 2);
+    assert_eq!(pool.ask(&only, &older, at(2)).unwrap().value, 2);
 }
