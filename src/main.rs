@@ -1,3 +1,10 @@
 //! The scaler's program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use azp_scaler::cli::{Cli, run};
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    run(Cli::parse())
+}

@@ -1,0 +1,61 @@
+//! The command line: what the program can be told, and what it says of itself.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+
+mod demo;
+mod help;
+mod serve;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Starts exactly the Azure Pipelines agents that are missing: a KEDA external scaler.
+#[derive(Debug, Parser)]
+#[command(name = "azp-scaler", version, about, after_help = help::AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Demo(demo::Demo),
+}
+
+/// How the program ends when it does not end well: one message, and which kind it is.
+#[derive(Debug)]
+enum Failed {
+    /// Wrong usage or configuration.
+    Usage(String),
+    /// Anything else.
+    Run(String),
+}
+
+/// The runtime that a command runs on.
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    tokio::runtime::Runtime::new().map_err(|error| Failed::Run(format!("can't start threads: {error}")))
+}
+
+/// Does what it is told.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "the last words of a program that failed")]
+pub fn run(cli: Cli) -> ExitCode {
+    let outcome = match cli.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Usage(message)) => {
+            eprintln!("{message}");
+            ExitCode::from(2)
+        }
+        Err(Failed::Run(message)) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `azp-scaler serve`.
+
+use std::{env, path::PathBuf};
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failed, help};
+use crate::{
+    app::{self, Scaler},
+    config::Settings,
+    telemetry,
+};
+
+/// Serves KEDA over gRPC, and people and Prometheus over HTTP
+#[derive(Debug, Args)]
+#[command(after_long_help = help::SERVE, after_help = "--help has the whole configuration.")]
+pub(super) struct Serve {
+    /// Configuration file, TOML or YAML; without it, the environment: AZP_URL and AZP_TOKEN_FILE
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failed> {
+        // What is not Unicode is no setting of ours.
+        let environment = env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        let settings =
+            Settings::load(self.config.as_deref(), environment).map_err(|faults| Failed::Usage(faults.to_string()))?;
+        telemetry::start(settings.log_format, env::var("RUST_LOG").ok().as_deref())
+            .map_err(|fault| Failed::Usage(fault.to_string()))?;
+        super::runtime()?.block_on(serve(&settings))
+    }
+}
+
+async fn serve(settings: &Settings) -> Result<(), Failed> {
+    let cant_listen = |error: std::io::Error| Failed::Run(format!("can't listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(cant_listen)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cant_listen)?;
+    let scaler = Scaler::start(settings, app::clock()).await.map_err(|fault| match fault.is_configuration() {
+        true => Failed::Usage(fault.to_string()),
+        false => Failed::Run(fault.to_string()),
+    })?;
+    let told = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    scaler.run_until(told).await.map_err(|ended| Failed::Run(ended.to_string()))
+}
