@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod assignment;
+pub mod azure_devops;
 pub mod capability;
 pub mod caseless;
 pub mod decision;
