@@ -9,5 +9,9 @@
 //! [`Failure`](crate::pools::Failure), never as an empty queue. May touch [`pools`](crate::pools),
 //! [`metrics`](crate::metrics) and the pure core; no other edge.
 
+pub mod client;
+pub mod credential;
 pub mod decode;
+mod failure;
+pub mod organization;
 pub mod wire;

@@ -28,6 +28,9 @@ pub enum NotTheAnswer {
     /// Another object, or a damaged one.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
+    /// Another pool than the one asked for.
+    #[error("it is about pool {0}")]
+    OtherPool(i64),
 }
 
 /// A pool by both its names.
@@ -90,9 +93,10 @@ pub fn pools(body: &[u8]) -> Result<Vec<PoolReference>, NotTheAnswer> {
 ///
 /// # Errors
 ///
-/// When the body is no pool.
-pub fn pool(body: &[u8]) -> Result<PoolReference, NotTheAnswer> {
-    object::<wire::Pool<'_>>(body).map(PoolReference::from)
+/// When the body is not that pool.
+pub fn pool(body: &[u8], id: i64) -> Result<PoolReference, NotTheAnswer> {
+    let pool: wire::Pool<'_> = object(body)?;
+    if pool.id == id { Ok(pool.into()) } else { Err(NotTheAnswer::OtherPool(pool.id)) }
 }
 
 /// What Azure says in the body of a refusal, where it says anything.

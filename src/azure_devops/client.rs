@@ -1,0 +1,262 @@
+//! The REST interface of one organisation: three questions, each answered by the domain's types or by a failure.
+//!
+//! Redirects are not followed, answers are bounded in size and time, and what is not the answer that was asked for is a
+//! failure, never an empty queue. Where Azure asks for patience, the client remembers until when, for all its users:
+//! limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
+//! of this edge.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use url::Url;
+
+use super::{
+    credential::Credential,
+    decode::{self, AgentReader, NotTheAnswer, PoolReference},
+    failure::{Request, class_of},
+    organization::{BadOrganization, Organization},
+};
+use crate::{
+    agent::Agent,
+    caseless::Caseless,
+    metrics::Metrics,
+    pools::{Failure, FailureClass, PoolSelector},
+    snapshot::Queue,
+};
+
+/// Larger answers are refused, packed or not.
+const LARGEST_ANSWER: usize = 64 << 20;
+/// However long Azure asks to wait, no longer than this.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
+
+/// A client for one organisation.
+#[derive(Debug)]
+pub struct Client {
+    organization: Arc<str>,
+    base: Url,
+    credential: Credential,
+    http: reqwest::Client,
+    metrics: Metrics,
+    /// Until when Azure asks for patience.
+    patience: Mutex<Option<Instant>>,
+    /// The token that Azure refused last.
+    refused: Mutex<Option<SecretString>>,
+}
+
+/// The parts of the interface, as the metrics call them.
+#[derive(Clone, Copy)]
+enum Endpoint {
+    Pools,
+    JobRequests,
+    Agents,
+}
+
+/// A token as it was sent.
+struct Sent {
+    token: SecretString,
+    header: SecretString,
+}
+
+impl Client {
+    /// Makes a client; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// When a setting is wrong.
+    pub fn new(organization: &Organization, metrics: Metrics) -> Result<Self, BadOrganization> {
+        let bad = |fault| BadOrganization { organization: Arc::clone(&organization.name), fault };
+        let base = organization.base().map_err(bad)?;
+        let http = organization.http_client(&base).map_err(bad)?;
+        Ok(Self {
+            organization: Arc::clone(&organization.name),
+            base,
+            credential: organization.credential.clone(),
+            http,
+            metrics,
+            patience: Mutex::default(),
+            refused: Mutex::default(),
+        })
+    }
+
+    /// The organisation's name.
+    #[must_use]
+    pub fn organization(&self) -> &Arc<str> {
+        &self.organization
+    }
+
+    /// Looks a pool up; it must exist.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such pool, or Azure does not say.
+    pub async fn pool(&self, selector: &PoolSelector) -> Result<PoolReference, Failure> {
+        let what = format!("pool {selector}");
+        match selector {
+            PoolSelector::Id(id) => {
+                let url = self.url(&["pools", &id.to_string()]);
+                self.ask(Endpoint::Pools, &what, url, |body| decode::pool(body, *id)).await
+            }
+            PoolSelector::Name(name) => {
+                let mut url = self.url(&["pools"]);
+                url.query_pairs_mut().append_pair("poolName", name.as_str());
+                let pools = self.ask(Endpoint::Pools, &what, url, decode::pools).await?;
+                let found = pools.into_iter().find(|pool| Caseless::new(&pool.name) == *name);
+                found.ok_or_else(|| self.request(&what).no_such_pool())
+            }
+        }
+    }
+
+    /// The unfinished job requests of a pool.
+    ///
+    /// # Errors
+    ///
+    /// When Azure does not say. A pool that does not exist looks empty: look it up now and then.
+    pub async fn job_requests(&self, pool: &PoolReference) -> Result<Queue, Failure> {
+        let mut url = self.url(&["pools", &pool.id.to_string(), "jobrequests"]);
+        url.set_query(Some("completedRequestCount=0"));
+        let what = format!("the job requests of pool `{}` ({})", pool.name, pool.id);
+        self.ask(Endpoint::JobRequests, &what, url, decode::queue).await
+    }
+
+    /// The agents of a pool, by name. The reader is the pool's own.
+    ///
+    /// # Errors
+    ///
+    /// When Azure does not say.
+    pub async fn agents(&self, pool: &PoolReference, reader: &mut AgentReader) -> Result<Vec<Agent>, Failure> {
+        let mut url = self.url(&["pools", &pool.id.to_string(), "agents"]);
+        url.set_query(Some("includeCapabilities=true&includeAssignedRequest=true&includeLastCompletedRequest=true"));
+        let what = format!("the agents of pool `{}` ({})", pool.name, pool.id);
+        self.ask(Endpoint::Agents, &what, url, |body| reader.read(body)).await
+    }
+
+    /// How much longer Azure asks for patience; `None` where requests may be made.
+    #[must_use]
+    pub fn patience_left(&self) -> Option<Duration> {
+        let until = (*self.patience.lock().unwrap_or_else(PoisonError::into_inner))?;
+        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    /// Whether there is a token that Azure has not refused last time.
+    pub async fn has_another_token(&self) -> bool {
+        let Ok(token) = self.credential.token().await else { return false };
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().is_none_or(|refused| refused.expose_secret() != token.expose_secret())
+    }
+
+    /// Names what is asked for, for a failure's message.
+    pub(super) fn request<'a>(&'a self, what: &'a str) -> Request<'a> {
+        let Self { organization, base, credential, .. } = self;
+        Request { what, organization, url: base.as_str(), credential }
+    }
+
+    /// The address of a part of the interface.
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["_apis", "distributedtask"]).extend(path);
+        }
+        url
+    }
+
+    /// Asks, reads and counts.
+    async fn ask<T>(
+        &self,
+        endpoint: Endpoint,
+        what: &str,
+        url: Url,
+        read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
+    ) -> Result<T, Failure> {
+        let started = Instant::now();
+        let answer = self.exchange(self.request(what), url, read).await;
+        let (organization, endpoint) = (&*self.organization, endpoint.label());
+        let outcome = answer.as_ref().map_or_else(|failure| failure.class.label(), |_| "ok");
+        let Metrics { azure_requests_total: total, azure_request_duration_seconds: duration, .. } = &self.metrics;
+        total.with_label_values(&[organization, endpoint, outcome]).inc();
+        duration.with_label_values(&[organization, endpoint]).observe(started.elapsed().as_secs_f64());
+        tracing::debug!(organization, endpoint, outcome, "asked Azure DevOps");
+        answer
+    }
+
+    async fn exchange<T>(
+        &self,
+        request: Request<'_>,
+        url: Url,
+        read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
+    ) -> Result<T, Failure> {
+        let token = self.credential.token().await.map_err(|reason| {
+            self.remember_refused(None);
+            request.without_token(&reason)
+        })?;
+        let message = self.http.get(url).basic_auth("", Some(token.expose_secret())).build();
+        let message = message.map_err(|error| request.unanswered(error))?;
+        let header = message.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let header = header.and_then(|value| value.strip_prefix("Basic ")).unwrap_or_default().into();
+        let sent = Sent { token, header };
+
+        let mut response = self.http.execute(message).await.map_err(|error| request.unanswered(error))?;
+        let status = response.status();
+        let retry_after =
+            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        if let Some(seconds) = retry_after {
+            self.be_patient(Duration::from_secs(seconds));
+        }
+        let is_html =
+            response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| request.unanswered(error))? {
+            if body.len() + chunk.len() > LARGEST_ANSWER {
+                return Err(request.too_large(LARGEST_ANSWER));
+            }
+            body.extend_from_slice(&chunk);
+        }
+
+        let is_html = is_html || body.trim_ascii_start().starts_with(b"<");
+        match class_of(status, is_html, retry_after.is_some()) {
+            Some(class) => {
+                if class == FailureClass::NotSignedIn {
+                    self.remember_refused(Some(&sent.token));
+                }
+                let said = decode::refusal(&body).map(|said| sent.hide(&said));
+                Err(request.refused(class, status, said.as_deref()))
+            }
+            None => read(&body).map_err(|reason| request.misread(&sent.hide(&reason.to_string()))),
+        }
+    }
+
+    fn be_patient(&self, asked: Duration) {
+        let until = Instant::now() + asked.min(LONGEST_PATIENCE);
+        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        *patience = (*patience).max(Some(until));
+    }
+
+    fn remember_refused(&self, token: Option<&SecretString>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = token.cloned();
+    }
+}
+
+impl Endpoint {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Pools => "pools",
+            Self::JobRequests => "job-requests",
+            Self::Agents => "agents",
+        }
+    }
+}
+
+impl Sent {
+    /// Foreign text without the token, should it be repeated there.
+    fn hide(&self, text: &str) -> String {
+        let secrets = [&self.token, &self.header].map(ExposeSecret::expose_secret);
+        secrets
+            .into_iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+    }
+}

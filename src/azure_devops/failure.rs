@@ -1,0 +1,217 @@
+//! How requests fail: one table from Azure's answer to a class, and the sentence that tells a person what to mend.
+//!
+//! A message has four parts: what was asked for, of which organisation, what came instead (with Azure's own words where
+//! it has any), and the mend. None holds a secret: what Azure says is checked for the token it was sent. May touch
+//! [`pools`](crate::pools).
+
+use std::{error::Error, fmt, time::Duration};
+
+use reqwest::StatusCode;
+
+use crate::pools::{Failure, FailureClass};
+
+/// Azure's own words are cut after this many characters.
+const LONGEST_QUOTE: usize = 300;
+
+/// What a request asks for, as its failure names it.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    /// For instance "the job requests of pool `Linux` (7)".
+    pub(super) what: &'a str,
+    /// The organisation's name.
+    pub(super) organization: &'a str,
+    /// The organisation's address.
+    pub(super) url: &'a str,
+    /// Where the credential comes from.
+    pub(super) credential: &'a dyn fmt::Display,
+}
+
+/// The class of an answer, by its status; `None` where it is what was asked for.
+pub(super) fn class_of(status: StatusCode, is_html: bool, asks_for_patience: bool) -> Option<FailureClass> {
+    Some(match status.as_u16() {
+        // Azure shows its sign-in page with 203 to whom it does not know, or redirects to it.
+        203 | 300..=399 | 401 => FailureClass::NotSignedIn,
+        200..=299 if is_html => FailureClass::NotSignedIn,
+        200..=299 => return None,
+        403 => FailureClass::Forbidden,
+        404 | 410 => FailureClass::NotFound,
+        429 => FailureClass::Throttled,
+        503 if asks_for_patience => FailureClass::Throttled,
+        408 | 500..=599 => FailureClass::ServerError,
+        _ => FailureClass::BadAnswer,
+    })
+}
+
+impl Request<'_> {
+    /// Azure refused. `said` is its own explanation.
+    pub(super) fn refused(&self, class: FailureClass, status: StatusCode, said: Option<&str>) -> Failure {
+        let Self { url, credential, .. } = self;
+        let mend = match class {
+            FailureClass::NotSignedIn => format!(
+                "it does not accept the token: expired, revoked, mistyped, of another organization, or without the scope \
+                 Agent Pools (read); put a valid one into {credential}"
+            ),
+            FailureClass::Forbidden => {
+                "the token is accepted but not allowed this: give it the scope Agent Pools (read), \
+                                        and its user the role Reader on the pool (Organization settings, Agent pools, \
+                                        Security)"
+                    .to_owned()
+            }
+            FailureClass::NotFound => format!(
+                "there is no such thing, or the token's user may not see it: check the pool, and that `{url}` is the \
+                 organization's or collection's own address"
+            ),
+            FailureClass::Throttled => {
+                "too many requests are made with this token's user: the scaler waits as long as \
+                                        Azure asks; give it a user of its own, or raise `background` and `fresh_for`"
+                    .to_owned()
+            }
+            FailureClass::ServerError => {
+                "the fault is on its side: the scaler asks again; look at Azure DevOps' status page if it lasts"
+                    .to_owned()
+            }
+            _ => format!("check that `{url}` is the organization's or collection's own address"),
+        };
+        let said = said.map(quoted).filter(|said| !said.is_empty()).map(|said| format!(", saying \"{said}\""));
+        self.failure(class, &format!("Azure DevOps answered {}{}", status.as_u16(), said.unwrap_or_default()), &mend)
+    }
+
+    /// The answer is good JSON of another kind, or none at all.
+    pub(super) fn misread(&self, reason: &str) -> Failure {
+        let mend = format!(
+            "check that `{}` is the organization's or collection's own address, and what a proxy between may change",
+            self.url
+        );
+        let found = format!("the answer is not what was asked for ({})", quoted(reason));
+        self.failure(FailureClass::BadAnswer, &found, &mend)
+    }
+
+    /// The answer is larger than any that is read.
+    pub(super) fn too_large(&self, limit: usize) -> Failure {
+        let found = format!("the answer is larger than {} MiB", limit >> 20);
+        self.failure(FailureClass::BadAnswer, &found, "that many job requests or agents are not supported in one pool")
+    }
+
+    /// No answer came.
+    pub(super) fn unanswered(&self, error: reqwest::Error) -> Failure {
+        let timed_out = error.is_timeout();
+        let not_resolved = error.is_dns();
+        let broken_off = error.is_body() || error.is_decode();
+        let reason = root_cause(&error.without_url());
+        let Self { url, .. } = self;
+        let (found, mend) = if timed_out {
+            ("no answer in time".to_owned(), format!("check the network, the firewall and the proxy to `{url}`"))
+        } else if not_resolved {
+            (
+                format!("the host's name is not resolved ({reason})"),
+                format!("check the host in `{url}` and the cluster's DNS"),
+            )
+        } else if reason.contains("certificate") {
+            (
+                format!("the server's certificate is not trusted ({reason})"),
+                format!("set `certificate_authority` to the authority that `{url}` has its certificate from"),
+            )
+        } else if broken_off {
+            (format!("the answer broke off ({reason})"), "the scaler asks again".to_owned())
+        } else {
+            (
+                format!("no connection ({reason})"),
+                format!("check `{url}`, the network, the firewall and the proxy between"),
+            )
+        };
+        self.failure(FailureClass::Unreachable, &found, &mend)
+    }
+
+    /// There is nothing to sign in with; `reason` ends in its mend.
+    pub(super) fn without_token(&self, reason: &dyn fmt::Display) -> Failure {
+        Failure { class: FailureClass::NotSignedIn, message: format!("{self}: {reason}") }
+    }
+
+    /// No pool has that name.
+    pub(super) fn no_such_pool(&self) -> Failure {
+        let mend = "check the name under Organization settings, Agent pools, and that the token's user has the role Reader \
+                    on the pool";
+        self.failure(FailureClass::NotFound, "there is no such pool, or the token's user may not see it", mend)
+    }
+
+    /// Azure has asked for patience before.
+    pub(super) fn too_early(&self, left: Duration) -> Failure {
+        let found = format!("Azure DevOps asks for patience for another {} s", left.as_secs().max(1));
+        let mend = "the scaler asks again afterwards; give it a user of its own, or raise `background` and `fresh_for`, if \
+                    that happens often";
+        self.failure(FailureClass::Throttled, &found, mend)
+    }
+
+    /// A round of requests took too long.
+    pub(super) fn overdue(&self, limit: Duration) -> Failure {
+        let found = format!("Azure DevOps has not answered within {} s", limit.as_secs());
+        let mend = "the scaler asks again; check the network, the firewall and the proxy if it lasts";
+        self.failure(FailureClass::Unreachable, &found, mend)
+    }
+
+    fn failure(&self, class: FailureClass, found: &str, mend: &str) -> Failure {
+        Failure { class, message: format!("{self}: {found}; {mend}") }
+    }
+}
+
+impl fmt::Display for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of organization `{}`", self.what, self.organization)
+    }
+}
+
+/// Foreign text made fit for a message: on one line, and bounded.
+fn quoted(text: &str) -> String {
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_QUOTE + 1).collect();
+    if line.chars().count() > LONGEST_QUOTE {
+        line.pop();
+        line.push('…');
+    }
+    line.trim().to_owned()
+}
+
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    quoted(&cause.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_class() {
+        let class = |status: u16| class_of(StatusCode::from_u16(status).unwrap(), false, false);
+        assert_eq!(class(200), None);
+        for status in [203, 302, 307, 401] {
+            assert_eq!(class(status), Some(FailureClass::NotSignedIn), "{status}");
+        }
+        assert_eq!(class(403), Some(FailureClass::Forbidden));
+        assert_eq!(class(404), Some(FailureClass::NotFound));
+        assert_eq!(class(429), Some(FailureClass::Throttled));
+        for status in [408, 500, 502, 503, 504] {
+            assert_eq!(class(status), Some(FailureClass::ServerError), "{status}");
+        }
+        assert_eq!(class(400), Some(FailureClass::BadAnswer));
+    }
+
+    #[test]
+    fn a_page_is_a_sign_in_page_only_where_an_answer_was_due() {
+        assert_eq!(class_of(StatusCode::OK, true, false), Some(FailureClass::NotSignedIn));
+        assert_eq!(class_of(StatusCode::BAD_GATEWAY, true, false), Some(FailureClass::ServerError));
+        assert_eq!(class_of(StatusCode::SERVICE_UNAVAILABLE, false, true), Some(FailureClass::Throttled));
+        assert_eq!(class_of(StatusCode::OK, false, true), None);
+    }
+
+    #[test]
+    fn foreign_text_is_one_bounded_line() {
+        assert_eq!(quoted(" a\r\n\u{1b}[31mb\0 "), "a   [31mb");
+        assert_eq!(quoted(&"ä".repeat(LONGEST_QUOTE)).chars().count(), LONGEST_QUOTE);
+        let cut = quoted(&"ä".repeat(10_000));
+        assert_eq!(cut.chars().count(), LONGEST_QUOTE + 1);
+        assert!(cut.ends_with('…'));
+    }
+}

@@ -1,0 +1,219 @@
+//! One organisation's settings, and the HTTP client that they make.
+//!
+//! The address is opaque: `https://dev.azure.com/NAME`, `https://NAME.visualstudio.com` or a collection on premises. May
+//! touch files; of this crate [`credential`](super::credential) alone.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use reqwest::{
+    Certificate, Proxy,
+    header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
+    redirect,
+};
+use url::{Host, Url};
+
+use super::credential::Credential;
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a request may take altogether; a round of them has a little longer.
+const TIMEOUT: Duration = Duration::from_secs(9);
+
+/// An organisation, or a collection on premises, as configured.
+#[derive(Clone)]
+pub struct Organization {
+    /// What triggers and metrics call it.
+    pub name: Arc<str>,
+    /// Its address, with or without a slash at the end; blanks are encoded.
+    pub url: String,
+    /// How to sign in.
+    pub credential: Credential,
+    /// Whether the token may travel unencrypted beyond this machine.
+    pub allow_plain_http: bool,
+    /// A PEM file with authorities to trust besides the system's.
+    pub certificate_authority: Option<PathBuf>,
+    /// A proxy instead of the environment's.
+    pub proxy: Option<String>,
+}
+
+/// The proxy's address may hold a password, so it is not shown.
+impl fmt::Debug for Organization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, credential, .. } = self;
+        f.debug_struct("Organization").field("name", name).field("credential", credential).finish_non_exhaustive()
+    }
+}
+
+/// An organisation can't be used as configured.
+#[derive(Debug, thiserror::Error)]
+#[error("organization `{organization}`: {fault}")]
+pub struct BadOrganization {
+    /// Its name.
+    pub organization: Arc<str>,
+    /// What is wrong.
+    #[source]
+    pub fault: BadSetting,
+}
+
+/// One setting is wrong. The messages end in the mend.
+#[derive(Debug, thiserror::Error)]
+pub enum BadSetting {
+    /// The address can't be read.
+    #[error("`url` is no address ({0}): write it like `https://dev.azure.com/contoso`")]
+    NoAddress(url::ParseError),
+    /// Neither http nor https.
+    #[error("`url` begins with `{0}:`: write it like `https://dev.azure.com/contoso`")]
+    Scheme(String),
+    /// A user or password stands in the address. It is not repeated here.
+    #[error("`url` holds a user name or password: leave it out, and put the token into `credential`")]
+    UserInfo,
+    /// Something stands behind the path.
+    #[error("`url` holds a `?` or `#`: end it with the organization's or collection's name")]
+    NotABase,
+    /// The token would travel unencrypted.
+    #[error("`{0}` would send the token unencrypted: use https, or set `allow_plain_http` if the network is safe")]
+    PlainHttp(Url),
+    /// The file of authorities can't be read.
+    #[error("`certificate_authority` `{}` can't be read ({reason}): name a readable PEM file", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+    /// The file of authorities holds none.
+    #[error("`certificate_authority` `{}` holds no certificate: name a PEM file with at least one", .0.display())]
+    NoCertificate(PathBuf),
+    /// The proxy's address can't be read. It may hold a password, so it is not repeated.
+    #[error("`proxy` is no address: write it like `http://proxy.example:3128`")]
+    Proxy,
+    /// The client can't be made of these settings.
+    #[error("no HTTPS client can be made ({0}): check the system's certificates and `certificate_authority`")]
+    Client(reqwest::Error),
+}
+
+impl Organization {
+    /// The address to which paths are added.
+    ///
+    /// # Errors
+    ///
+    /// When it is no address of an organisation, or not a safe one.
+    pub fn base(&self) -> Result<Url, BadSetting> {
+        let url = Url::parse(self.url.trim()).map_err(BadSetting::NoAddress)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(BadSetting::UserInfo);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(BadSetting::NotABase);
+        }
+        match url.scheme() {
+            "https" => Ok(url),
+            "http" if self.allow_plain_http || is_loopback(&url) => Ok(url),
+            "http" => Err(BadSetting::PlainHttp(url)),
+            other => Err(BadSetting::Scheme(other.to_owned())),
+        }
+    }
+
+    /// The client for [`base`](Self::base): it follows no redirect, since Azure redirects to its sign-in page.
+    pub(super) fn http_client(&self, base: &Url) -> Result<reqwest::Client, BadSetting> {
+        let headers = HeaderMap::from_iter([
+            (ACCEPT, HeaderValue::from_static("application/json;api-version=7.0")),
+            (HeaderName::from_static("x-tfs-fedauthredirect"), HeaderValue::from_static("Suppress")),
+        ]);
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("azp-scaler/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT);
+        if let Some(path) = &self.certificate_authority {
+            let unreadable = |reason| BadSetting::Unreadable { path: path.clone(), reason };
+            let pem = std::fs::read(path).map_err(unreadable)?;
+            let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+            if certificates.is_empty() {
+                return Err(BadSetting::NoCertificate(path.clone()));
+            }
+            builder = builder.tls_certs_merge(certificates);
+        }
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(Proxy::all(proxy).map_err(|_| BadSetting::Proxy)?);
+        } else if is_loopback(base) {
+            builder = builder.no_proxy();
+        }
+        builder.build().map_err(BadSetting::Client)
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn organization(url: &str) -> Organization {
+        Organization {
+            name: "contoso".into(),
+            url: url.to_owned(),
+            credential: Credential::PersonalAccessTokenVariable { name: "T".into(), token: "tell-nobody".into() },
+            allow_plain_http: false,
+            certificate_authority: None,
+            proxy: None,
+        }
+    }
+
+    fn fault(url: &str) -> String {
+        organization(url).base().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn addresses_of_all_kinds_are_taken() {
+        let base = |url: &str| organization(url).base().unwrap().to_string();
+        assert_eq!(base("https://dev.azure.com/contoso"), "https://dev.azure.com/contoso");
+        assert_eq!(base(" https://contoso.visualstudio.com "), "https://contoso.visualstudio.com/");
+        assert_eq!(base("https://tfs:8443/tfs/Default Collection/"), "https://tfs:8443/tfs/Default%20Collection/");
+        for url in ["http://localhost:1/x", "http://127.0.0.9/x", "http://[::1]/x"] {
+            assert_eq!(base(url), url);
+        }
+    }
+
+    #[test]
+    fn faults_name_the_mend() {
+        assert!(fault("contoso").contains("write it like"));
+        assert!(fault("ftp://contoso").contains("begins with `ftp:`"));
+        assert!(fault("https://dev.azure.com/contoso?x=1").contains("end it with"));
+        for url in ["http://tfs/x", "http://10.0.0.1/x", "http://localhost.example/x"] {
+            assert!(fault(url).contains("use https"), "{url}");
+        }
+        let allowed = Organization { allow_plain_http: true, ..organization("http://tfs/x") };
+        assert!(allowed.base().is_ok());
+    }
+
+    #[test]
+    fn passwords_in_addresses_are_not_repeated() {
+        let fault = fault("https://me:tell-nobody@dev.azure.com/contoso");
+        assert!(fault.contains("user name or password") && !fault.contains("tell-nobody"), "{fault}");
+        let behind = Organization { proxy: Some("http://me:tell-nobody@ [".into()), ..organization("https://x/y") };
+        let fault = behind.http_client(&behind.base().unwrap()).unwrap_err();
+        assert!(fault.to_string().contains("`proxy`"), "{fault}");
+        assert!(!format!("{fault:?} {behind:?}").contains("tell-nobody"));
+    }
+
+    #[test]
+    fn authorities_must_be_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.pem");
+        let organization = Organization { certificate_authority: Some(path.clone()), ..organization("https://tfs/x") };
+        let fault = || organization.http_client(&organization.base().unwrap()).unwrap_err().to_string();
+        assert!(fault().contains("can't be read"));
+        std::fs::write(path, "-----").unwrap();
+        assert!(fault().contains("holds no certificate"));
+    }
+}
