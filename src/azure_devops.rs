@@ -12,6 +12,9 @@
 pub mod client;
 pub mod credential;
 pub mod decode;
+pub mod directory;
 mod failure;
 pub mod organization;
+mod pace;
+mod poller;
 pub mod wire;

@@ -32,7 +32,7 @@ use crate::{
 /// Larger answers are refused, packed or not.
 const LARGEST_ANSWER: usize = 64 << 20;
 /// However long Azure asks to wait, no longer than this.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
+const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 
 /// A client for one organisation.
 #[derive(Debug)]

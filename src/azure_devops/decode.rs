@@ -70,8 +70,8 @@ pub fn queue(body: &[u8]) -> Result<Queue, NotTheAnswer> {
                 offline: is(agent.status.as_ref(), "offline"),
             }),
             title: Title {
-                pipeline: request.definition.and_then(|pipeline| names.share(pipeline.name?)),
-                job: request.job_name.and_then(|job| names.share(job)),
+                pipeline: request.definition.and_then(|pipeline| pipeline.name).map(|name| names.share(name)),
+                job: request.job_name.map(|name| names.share(name)),
                 link,
             },
         });
@@ -211,12 +211,12 @@ fn link(reference: &wire::Reference<'_>) -> Option<Box<str>> {
 struct Names<'a>(HashMap<wire::Text<'a>, Arc<str>>);
 
 impl<'a> Names<'a> {
-    fn share(&mut self, name: wire::Text<'a>) -> Option<Arc<str>> {
+    fn share(&mut self, name: wire::Text<'a>) -> Arc<str> {
         if let Some(shared) = self.0.get(&name) {
-            return Some(Arc::clone(shared));
+            return Arc::clone(shared);
         }
         let shared: Arc<str> = name.as_ref().into();
         self.0.insert(name, Arc::clone(&shared));
-        Some(shared)
+        shared
     }
 }

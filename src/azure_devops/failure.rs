@@ -8,6 +8,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use reqwest::StatusCode;
 
+use super::credential::Credential;
 use crate::pools::{Failure, FailureClass};
 
 /// Azure's own words are cut after this many characters.
@@ -23,7 +24,7 @@ pub(super) struct Request<'a> {
     /// The organisation's address.
     pub(super) url: &'a str,
     /// Where the credential comes from.
-    pub(super) credential: &'a dyn fmt::Display,
+    pub(super) credential: &'a Credential,
 }
 
 /// The class of an answer, by its status; `None` where it is what was asked for.
@@ -144,7 +145,7 @@ impl Request<'_> {
 
     /// A round of requests took too long.
     pub(super) fn overdue(&self, limit: Duration) -> Failure {
-        let found = format!("Azure DevOps has not answered within {} s", limit.as_secs());
+        let found = format!("Azure DevOps has not answered within {limit:?}");
         let mend = "the scaler asks again; check the network, the firewall and the proxy if it lasts";
         self.failure(FailureClass::Unreachable, &found, mend)
     }

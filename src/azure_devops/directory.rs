@@ -1,0 +1,217 @@
+//! All organisations and their pools in use: whoever names a pool is led to its desk.
+//!
+//! ```text
+//! (organisation, name or number) ──looked up once──▶ pool ──one each──▶ desk ◀── poller
+//! ```
+//!
+//! Owns the pollers' tasks and stops them. May touch [`pools`](crate::pools) and this edge.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    client::Client,
+    decode::PoolReference,
+    organization::{BadOrganization, Organization},
+    poller::Poller,
+};
+use crate::{
+    metrics::Metrics,
+    pool::Pool,
+    pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Opening, PoolSelector},
+};
+
+/// A look-up that failed is not repeated before this.
+const FAILURE_KEPT_FOR: Duration = Duration::from_secs(10);
+/// How many names and numbers of pools are remembered.
+const MOST_SELECTORS: usize = 1_000;
+
+/// The section `[polling]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Polling {
+    /// How long answers may take and how old they may be.
+    pub freshness: Freshness,
+    /// Pools in use are looked at this often anyway, agents and the pools' existence too.
+    pub background: Duration,
+}
+
+/// The organisations of Azure DevOps that are configured, with a poller for each of their pools in use.
+pub struct AzureDevOps {
+    clients: Vec<Arc<Client>>,
+    polling: Polling,
+    new_pool: Box<dyn Fn() -> Pool + Send + Sync>,
+    clock: Clock,
+    lookups: Mutex<HashMap<AskedFor, Arc<Lookup>>>,
+    desks: Mutex<Vec<Arc<Desk>>>,
+    pollers: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// An organisation and a pool's name or number.
+type AskedFor = (Arc<str>, PoolSelector);
+
+/// What is known of one name or number of a pool. Whoever asks while it is being looked up waits at the lock.
+type Lookup = tokio::sync::Mutex<Option<LookedUp>>;
+
+/// The result of a look-up.
+struct LookedUp {
+    at: Instant,
+    result: Result<Arc<Desk>, Arc<Failure>>,
+}
+
+impl AzureDevOps {
+    /// Makes the organisations' clients; nothing is sent. `new_pool` makes the state of a pool that is opened.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with any organisation.
+    pub fn new(
+        organizations: &[Organization],
+        polling: Polling,
+        new_pool: impl Fn() -> Pool + Send + Sync + 'static,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Result<Self, Vec<BadOrganization>> {
+        let mut clients = Vec::new();
+        let mut faults = Vec::new();
+        for organization in organizations {
+            match Client::new(organization, metrics.clone()) {
+                Ok(client) => clients.push(Arc::new(client)),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            clients,
+            polling,
+            new_pool: Box::new(new_pool),
+            clock,
+            lookups: Mutex::default(),
+            desks: Mutex::default(),
+            pollers: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// Stops all pollers; false when one has not stopped in time.
+    pub async fn stop(&self, deadline: Duration) -> bool {
+        self.stop.cancel();
+        self.pollers.close();
+        timeout(deadline, self.pollers.wait()).await.is_ok()
+    }
+
+    async fn find(&self, organization: &str, selector: &PoolSelector) -> Result<Arc<Desk>, Arc<Failure>> {
+        let client = self.client(organization)?;
+        let lookup = self.lookup(client, selector)?;
+        let mut known = lookup.lock().await;
+        if let Some(known) = known.as_ref().filter(|known| known.is_valid()) {
+            return known.result.clone();
+        }
+        let result = self.look_up(client, selector).await.map_err(Arc::new);
+        *known = Some(LookedUp { at: Instant::now(), result: result.clone() });
+        result
+    }
+
+    fn client(&self, organization: &str) -> Result<&Arc<Client>, Arc<Failure>> {
+        self.clients.iter().find(|client| **client.organization() == *organization).ok_or_else(|| {
+            let known: Vec<String> = self.clients.iter().map(|client| format!("`{}`", client.organization())).collect();
+            let message = format!(
+                "organization `{organization}` is not configured: use one of {}, or add it to the scaler's \
+                 `[[organizations]]`",
+                known.join(", ")
+            );
+            Arc::new(Failure { class: FailureClass::NotFound, message })
+        })
+    }
+
+    /// The place for what is known of a pool's name or number.
+    fn lookup(&self, client: &Client, selector: &PoolSelector) -> Result<Arc<Lookup>, Arc<Failure>> {
+        let mut lookups = locked(&self.lookups);
+        let key = (Arc::clone(client.organization()), selector.clone());
+        if let Some(lookup) = lookups.get(&key) {
+            return Ok(Arc::clone(lookup));
+        }
+        if lookups.len() >= MOST_SELECTORS {
+            lookups.retain(|_, lookup| {
+                lookup.try_lock().map_or(true, |known| known.as_ref().is_some_and(LookedUp::is_valid))
+            });
+        }
+        if lookups.len() >= MOST_SELECTORS {
+            let message = format!(
+                "pool {selector} of organization `{}`: {MOST_SELECTORS} names and numbers of pools are in use, and no more \
+                 are kept; restart the scaler if most of them are old, or spread the triggers over several scalers",
+                client.organization()
+            );
+            return Err(Arc::new(Failure { class: FailureClass::NotFound, message }));
+        }
+        Ok(Arc::clone(lookups.entry(key).or_default()))
+    }
+
+    async fn look_up(&self, client: &Arc<Client>, selector: &PoolSelector) -> Result<Arc<Desk>, Failure> {
+        let what = format!("pool {selector}");
+        if let Some(left) = client.patience_left() {
+            return Err(client.request(&what).too_early(left));
+        }
+        let limit = self.polling.freshness.first_answer_within;
+        let answer = timeout(limit, client.pool(selector)).await;
+        let pool = answer.unwrap_or_else(|_elapsed| Err(client.request(&what).overdue(limit)))?;
+        Ok(self.desk(client, pool))
+    }
+
+    /// The desk of a pool that exists, opened where there is none yet.
+    fn desk(&self, client: &Arc<Client>, pool: PoolReference) -> Arc<Desk> {
+        let organization = client.organization();
+        let mut desks = locked(&self.desks);
+        if let Some(desk) = desks.iter().find(|desk| desk.organization == *organization && desk.id == pool.id) {
+            return Arc::clone(desk);
+        }
+        // A pool that was deleted and made anew has another number; the old one's poller ends with its desk.
+        desks.retain(|desk| desk.organization != *organization || desk.name != pool.name || !is_gone(desk));
+        let Polling { freshness, background } = self.polling;
+        let (organization, name) = (Arc::clone(organization), Arc::clone(&pool.name));
+        let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, (self.new_pool)());
+        let poller = Poller::new(Arc::clone(client), pool, publisher, self.clock, background);
+        self.pollers.spawn(poller.run(self.stop.clone()));
+        desks.push(Arc::clone(&desk));
+        desks.sort_by(|one, other| {
+            (&one.organization, &one.name, one.id).cmp(&(&other.organization, &other.name, other.id))
+        });
+        desk
+    }
+}
+
+impl Directory for AzureDevOps {
+    fn open<'a>(&'a self, organization: &'a str, pool: &'a PoolSelector) -> Opening<'a> {
+        Box::pin(self.find(organization, pool))
+    }
+
+    fn desks(&self) -> Vec<Arc<Desk>> {
+        locked(&self.desks).clone()
+    }
+}
+
+impl LookedUp {
+    /// Whether there is no need to look again yet. A desk whose pool is gone is no better than a failure.
+    fn is_valid(&self) -> bool {
+        self.result.as_ref().is_ok_and(|desk| !is_gone(desk)) || self.at.elapsed() < FAILURE_KEPT_FOR
+    }
+}
+
+/// Whether the poller has found that the pool does not exist any more.
+fn is_gone(desk: &Desk) -> bool {
+    let look = desk.look();
+    let look = look.borrow();
+    look.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::NotFound)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,203 @@
+//! One pool's task: it owns the requests for the pool and lays what it learns on the pool's desk.
+//!
+//! ```text
+//! questions, background timer ──▶ round: jobs (and, now and then, the pool itself), then agents ──▶ Look
+//! ```
+//!
+//! A round that may not begin, because Azure asks for patience or has just failed, ends at once with the reason, so that
+//! nobody waits for it. May touch the desk's other side in [`pools`](crate::pools), and this edge's
+//! [`client`](super::client).
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    client::Client,
+    decode::{AgentReader, PoolReference},
+    pace::Pace,
+};
+use crate::{
+    agent::Agent,
+    job_request::JobRequest,
+    pools::{Clock, Failure, FailureClass, PoolSelector, Publisher},
+    snapshot::Snapshot,
+};
+
+/// A round that takes longer has failed.
+const ROUND_LIMIT: Duration = Duration::from_secs(10);
+/// A pool is in use, and looked at in the background, for this long after a question.
+const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// The task of one pool.
+pub(super) struct Poller {
+    client: Arc<Client>,
+    pool: PoolReference,
+    publisher: Publisher,
+    clock: Clock,
+    background: Duration,
+    pace: Pace,
+    reader: AgentReader,
+    agents: Option<KnownAgents>,
+    /// When the last round began, or would have.
+    last_turn: Instant,
+    /// When the round began in which the pool itself was looked up.
+    pool_seen: Instant,
+    /// What the log says of this pool at present.
+    reported: Option<FailureClass>,
+}
+
+/// The last list of agents.
+struct KnownAgents {
+    /// When the round began that brought them.
+    round: Instant,
+    asked_at: Timestamp,
+    list: Arc<Vec<Agent>>,
+}
+
+impl Poller {
+    /// A poller of a pool that has just been looked up.
+    pub(super) fn new(
+        client: Arc<Client>,
+        pool: PoolReference,
+        publisher: Publisher,
+        clock: Clock,
+        background: Duration,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            client,
+            pool,
+            publisher,
+            clock,
+            background,
+            pace: Pace::default(),
+            reader: AgentReader::default(),
+            agents: None,
+            last_turn: now,
+            pool_seen: now,
+            reported: None,
+        }
+    }
+
+    /// Polls until told to stop, or until the desk is gone. The first round begins at once.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let polling = async {
+            loop {
+                self.turn().await;
+                if !self.is_asked().await {
+                    break;
+                }
+            }
+        };
+        stop.run_until_cancelled(polling).await;
+    }
+
+    /// Waits for a reason to ask; false when the desk is gone.
+    async fn is_asked(&mut self) -> bool {
+        let last_question = *self.publisher.questions.borrow();
+        let is_in_use = self.clock.now().duration_since(last_question) < IN_USE_FOR;
+        tokio::select! {
+            changed = self.publisher.questions.changed() => changed.is_ok(),
+            () = sleep_until(self.last_turn + self.background), if is_in_use => true,
+        }
+    }
+
+    /// One round, or the reason why there is none.
+    async fn turn(&mut self) {
+        self.last_turn = Instant::now();
+        let outcome = match self.obstacle().await {
+            Some(failure) => Err(failure),
+            None => self.timed_round().await.map_err(Arc::new),
+        };
+        self.report(&outcome);
+        let Publisher { look, questions } = &mut self.publisher;
+        look.send_modify(|look| {
+            // Before anybody can see that the round has ended: a question that comes afterwards wants another.
+            questions.mark_unchanged();
+            look.asking_since = None;
+            look.rounds_ended += 1;
+            match outcome {
+                Ok(snapshot) => {
+                    look.snapshot = Some(snapshot);
+                    look.failure = None;
+                }
+                Err(failure) => look.failure = Some(failure),
+            }
+        });
+    }
+
+    /// Why no round may begin now.
+    async fn obstacle(&self) -> Option<Arc<Failure>> {
+        if let Some(left) = self.client.patience_left() {
+            let what = format!("pool `{}` ({})", self.pool.name, self.pool.id);
+            return Some(Arc::new(self.client.request(&what).too_early(left)));
+        }
+        if !self.pace.is_pausing(self.last_turn) {
+            return None;
+        }
+        let failure = self.publisher.look.borrow().failure.clone()?;
+        // A token that was replaced is worth trying at once; the same one is not.
+        let is_mended = failure.class == FailureClass::NotSignedIn && self.client.has_another_token().await;
+        (!is_mended).then_some(failure)
+    }
+
+    async fn timed_round(&mut self) -> Result<Arc<Snapshot>, Failure> {
+        self.publisher.look.send_modify(|look| look.asking_since = Some(self.last_turn));
+        let outcome = timeout(ROUND_LIMIT, self.round()).await.unwrap_or_else(|_elapsed| {
+            let what = format!("pool `{}` ({})", self.pool.name, self.pool.id);
+            Err(self.client.request(&what).overdue(ROUND_LIMIT))
+        });
+        match &outcome {
+            Ok(_) => self.pace.succeeded(),
+            Err(_) => self.pace.failed(Instant::now()),
+        }
+        outcome.map(Arc::new)
+    }
+
+    async fn round(&mut self) -> Result<Snapshot, Failure> {
+        let (client, round, background) = (Arc::clone(&self.client), self.last_turn, self.background);
+        let is_due = |since: Instant| round.duration_since(since) >= background;
+        let taken_at = self.clock.now();
+        // A pool that was deleted looks empty, so its existence is asked for as well.
+        let pool_is_due = is_due(self.pool_seen);
+        let look_up =
+            async { if pool_is_due { client.pool(&PoolSelector::Id(self.pool.id)).await.map(drop) } else { Ok(()) } };
+        let (queue, ()) = tokio::try_join!(client.job_requests(&self.pool), look_up)?;
+        if pool_is_due {
+            self.pool_seen = round;
+        }
+
+        let is_queued = queue.jobs.iter().any(JobRequest::is_queued);
+        let agents = match self.agents.take() {
+            Some(known) if !is_queued && !is_due(known.round) => known,
+            known => {
+                self.agents = known;
+                let asked_at = self.clock.now();
+                let list = Arc::new(client.agents(&self.pool, &mut self.reader).await?);
+                KnownAgents { round, asked_at, list }
+            }
+        };
+        let snapshot = Snapshot::new(taken_at, queue, agents.asked_at, Arc::clone(&agents.list));
+        self.agents = Some(agents);
+        Ok(snapshot)
+    }
+
+    /// Logs when failing begins, changes its kind, or ends.
+    fn report(&mut self, outcome: &Result<Arc<Snapshot>, Arc<Failure>>) {
+        let (organization, pool) = (&**self.client.organization(), &*self.pool.name);
+        let class = outcome.as_ref().err().map(|failure| failure.class);
+        if class == self.reported {
+            return;
+        }
+        self.reported = class;
+        match outcome {
+            Ok(_) => tracing::info!(organization, pool, "Azure DevOps answers again"),
+            Err(failure) => {
+                tracing::warn!(organization, pool, class = failure.class.label(), "{failure}");
+            }
+        }
+    }
+}
