@@ -1,0 +1,12 @@
+//! The edge to Azure DevOps against a server that answers as Azure does, or as it should not.
+
+#[path = "azure_devops/client.rs"]
+mod client;
+#[path = "azure_devops/directory.rs"]
+mod directory;
+#[path = "azure_devops/fake.rs"]
+mod fake;
+#[path = "azure_devops/poller.rs"]
+mod poller;
+#[path = "azure_devops/world.rs"]
+mod world;

@@ -1,0 +1,102 @@
+//! The edge with one organisation behind it, on the fake server.
+
+use std::{sync::Arc, time::Duration};
+
+use azp_scaler::{
+    azure_devops::{
+        client::Client,
+        credential::Credential,
+        directory::{AzureDevOps, Polling},
+        organization::Organization,
+    },
+    metrics::Metrics,
+    pool::Pool,
+    pools::{Clock, Desk, Directory, Failure, Freshness, Look, PoolSelector},
+};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::fake::Fake;
+
+/// The token that no message may show, and how it travels.
+pub(crate) const TOKEN: &str = "tell-nobody";
+pub(crate) const TOKEN_SENT: &str = "OnRlbGwtbm9ib2R5";
+
+pub(crate) struct World {
+    pub(crate) fake: Fake,
+    pub(crate) azure: Arc<AzureDevOps>,
+    pub(crate) metrics: Metrics,
+}
+
+pub(crate) fn organization(url: &str) -> Organization {
+    Organization {
+        name: "contoso".into(),
+        url: url.to_owned(),
+        credential: Credential::PersonalAccessTokenVariable { name: "AZP_TOKEN".into(), token: TOKEN.into() },
+        allow_plain_http: false,
+        certificate_authority: None,
+        proxy: None,
+    }
+}
+
+pub(crate) fn client(url: &str) -> Client {
+    Client::new(&organization(url), Metrics::new()).unwrap()
+}
+
+/// Every question wants a new snapshot, and has long to wait for it.
+pub(crate) fn polling() -> Polling {
+    let minute = Duration::from_mins(1);
+    Polling {
+        freshness: Freshness {
+            fresh_for: Duration::ZERO,
+            answer_within: minute,
+            first_answer_within: minute,
+            tolerated_age: Duration::from_secs(10),
+        },
+        background: Duration::from_secs(30),
+    }
+}
+
+pub(crate) fn edge(organizations: &[Organization], metrics: &Metrics) -> AzureDevOps {
+    let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+    AzureDevOps::new(organizations, polling(), || Pool::new(SignedDuration::ZERO), clock, metrics).unwrap()
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Organization)) -> Self {
+        let (fake, metrics) = (Fake::start().await, Metrics::new());
+        let mut organization = organization(&fake.url);
+        change(&mut organization);
+        Self { azure: Arc::new(edge(&[organization], &metrics)), fake, metrics }
+    }
+
+    pub(crate) async fn open(&self, selector: &PoolSelector) -> Result<Arc<Desk>, Arc<Failure>> {
+        self.azure.open("contoso", selector).await
+    }
+
+    /// The desk of the pool `Linux`, after its first round.
+    pub(crate) async fn desk(&self) -> Arc<Desk> {
+        let desk = self.open(&named("Linux")).await.unwrap();
+        until(&desk, |look| look.rounds_ended > 0).await;
+        desk
+    }
+}
+
+pub(crate) fn named(name: &str) -> PoolSelector {
+    PoolSelector::Name(name.into())
+}
+
+/// Waits for a look.
+pub(crate) async fn until(desk: &Desk, is_it: impl FnMut(&Look) -> bool) -> Look {
+    desk.look().wait_for(is_it).await.unwrap().clone()
+}
+
+/// Lets time pass that nothing happens in.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
