@@ -164,8 +164,16 @@ impl Placement {
         }
     }
 
+    /// The labels of jobs that have an agent, or that one is there or on its way for.
+    pub const PLACED: [&'static str; 4] = ["running", "lost-agent", "idle-agent", "assigned"];
+
     /// The labels of those queued jobs that no agent is there or on its way for.
     pub const UNPLACED: [&'static str; 4] = ["waiting-for-capacity", "settling", "unmatched", "not-understood"];
+
+    /// All labels.
+    pub fn labels() -> impl Iterator<Item = &'static str> {
+        Self::PLACED.into_iter().chain(Self::UNPLACED)
+    }
 }
 
 /// What an agent is, and whose.
