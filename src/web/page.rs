@@ -1,0 +1,188 @@
+//! The status page: how fresh the knowledge is, what KEDA is told, and for every waiting job why it waits.
+//!
+//! Made on the server, without scripts; what stands on it is what the API says ([`report`]), with times and
+//! sums for people. Long lists are cut, with the whole number said.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use askama::Template;
+use jiff::Timestamp;
+
+use super::{
+    api::MOST_JOBS,
+    report::{self, Job, Pool, ScaledJobName, Trigger},
+    seen::{PoolSeen, between},
+};
+use crate::decision::{AgentState, Decision, Placement};
+
+/// How many jobs, and how many agents, are listed for each pool.
+const ROWS: usize = 200;
+
+/// What the page says besides the pools.
+pub(super) struct Frame<'a> {
+    /// When somebody looks.
+    pub(super) now: Timestamp,
+    /// When the process started.
+    pub(super) started_at: Timestamp,
+    /// Where the style is.
+    pub(super) style: &'a str,
+    /// Why KEDA's questions are not answered, where they aren't.
+    pub(super) not_ready: Option<&'static str>,
+    /// Whether the page loads itself again.
+    pub(super) refreshing: bool,
+}
+
+/// Makes the page.
+///
+/// # Errors
+///
+/// Never with the templates as they are.
+pub(super) fn render(frame: Frame<'_>, pools: &[PoolSeen]) -> Result<String, askama::Error> {
+    let pools: Vec<_> = pools.iter().map(Section::of).collect();
+    let waiting = pools.iter().map(|section| section.queued).sum();
+    Page { up: spoken(between(frame.started_at, frame.now)), frame, waiting, pools }.render()
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    frame: Frame<'a>,
+    up: String,
+    waiting: usize,
+    pools: Vec<Section<'a>>,
+}
+
+/// One pool.
+struct Section<'a> {
+    pool: Pool<'a>,
+    decided: bool,
+    age: Option<String>,
+    /// How much longer no agents are asked for.
+    settling: Option<String>,
+    queued: usize,
+    longest_wait: Option<String>,
+    unplaced: usize,
+    triggers: Vec<Trigger<'a>>,
+    waiting: JobTable<'a>,
+    running: JobTable<'a>,
+    agents: Agents<'a>,
+}
+
+/// The first jobs of a kind.
+#[derive(Default)]
+struct JobTable<'a> {
+    total: usize,
+    rows: Vec<JobRow<'a>>,
+}
+
+struct JobRow<'a> {
+    job: Job<'a>,
+    waited: Option<String>,
+    runs: Option<String>,
+}
+
+/// Agents, counted by owner and state, and the first of them by name.
+#[derive(Default)]
+struct Agents<'a> {
+    total: usize,
+    owners: BTreeMap<Option<u32>, AgentsOf<'a>>,
+    rows: Vec<AgentRow<'a>>,
+}
+
+struct AgentsOf<'a> {
+    owner: Option<ScaledJobName<'a>>,
+    counts: [usize; AgentState::ALL.len()],
+}
+
+struct AgentRow<'a> {
+    name: &'a str,
+    state: &'static str,
+}
+
+impl<'a> Section<'a> {
+    fn of(seen: &'a PoolSeen) -> Self {
+        let mut section = Self {
+            pool: report::pool(seen),
+            decided: seen.decision.is_some(),
+            age: seen.snapshot_age().map(spoken),
+            settling: None,
+            queued: seen.queued().count(),
+            longest_wait: seen.longest_wait().map(spoken),
+            unplaced: 0,
+            triggers: report::triggers(seen),
+            waiting: JobTable::default(),
+            running: JobTable::default(),
+            agents: Agents::default(),
+        };
+        if let Some(decision) = seen.decision.as_deref() {
+            let until = decision.settling_until.filter(|until| *until > seen.now);
+            section.settling = until.map(|until| spoken(between(seen.now, until)));
+            section.unplaced = Placement::UNPLACED.into_iter().map(|label| section.jobs(label)).sum();
+            for (place, placement) in decision.jobs.iter().enumerate() {
+                let runs = matches!(placement, Placement::Running { .. });
+                let table = if runs { &mut section.running } else { &mut section.waiting };
+                table.add(seen, decision, place);
+            }
+            section.agents = Agents::of(decision);
+        }
+        section
+    }
+
+    /// How many jobs have a decision.
+    fn jobs(&self, label: &str) -> usize {
+        self.pool.jobs.as_ref().and_then(|counts| counts.get(label)).copied().unwrap_or_default()
+    }
+
+    /// Where the jobs that are not listed can be read.
+    fn all_jobs(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("organization", self.pool.organization).append_pair("pool", self.pool.name);
+        format!("/api/v1/jobs?{}&limit={MOST_JOBS}", query.finish())
+    }
+}
+
+impl<'a> JobTable<'a> {
+    fn add(&mut self, seen: &'a PoolSeen, decision: &'a Decision, place: usize) {
+        self.total += 1;
+        if self.rows.len() < ROWS {
+            let job = report::job(seen, decision, place);
+            let end_of_wait = job.assigned_at.unwrap_or(seen.now);
+            let waited = job.queued_at.map(|since| spoken(between(since, end_of_wait)));
+            let runs = job.assigned_at.map(|since| spoken(between(since, seen.now)));
+            self.rows.push(JobRow { job, waited, runs });
+        }
+    }
+}
+
+impl<'a> Agents<'a> {
+    fn of(decision: &'a Decision) -> Self {
+        let mut agents = Self { total: decision.agents.len(), ..Self::default() };
+        for (place, standing) in decision.agents.iter().enumerate() {
+            let owner = standing.owner.map(|owner| (&decision.scaled_jobs[owner as usize].id).into());
+            let of_owner = agents
+                .owners
+                .entry(standing.owner)
+                .or_insert_with(|| AgentsOf { owner, counts: [0; AgentState::ALL.len()] });
+            if let Some(state) = AgentState::ALL.iter().position(|state| *state == standing.state) {
+                of_owner.counts[state] += 1;
+            }
+            if place < ROWS {
+                let (agent, _) = report::agent_at(decision, place);
+                agents.rows.push(AgentRow { name: agent.name.as_str(), state: standing.state.label() });
+            }
+        }
+        agents
+    }
+}
+
+/// A time as people say it, in two units at most.
+fn spoken(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", time.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
