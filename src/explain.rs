@@ -35,7 +35,7 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
     let job = &decision.snapshot.jobs[place];
     let placement = decision.jobs[place];
     let demands = decision.snapshot.demands_of(job);
-    let (summary, mut reasons) = match placement {
+    let (summary, reasons) = match placement {
         Placement::Running { owner } => (format!("{} has it", agent(decision, job, owner)), Vec::new()),
         Placement::LostAgent { owner } => (
             format!(
@@ -53,14 +53,14 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
             let others = (0..).zip(&decision.triggers).filter(|(other, _)| *other != trigger).map(|(_, other)| other);
             (
                 format!("{} starts an agent for it", owner_of(decision, trigger)),
-                others.map(|other| standing(decision, other, demands)).collect(),
+                standings(decision, others, demands),
             )
         }
         Placement::WaitingForCapacity => (
             "every ScaledJob that fits is at its maximum; it gets an agent when one of theirs ends, or when a \
              `maxReplicaCount` is raised"
                 .to_owned(),
-            decision.triggers.iter().map(|trigger| standing(decision, trigger, demands)).collect(),
+            standings(decision, decision.triggers.iter(), demands),
         ),
         Placement::Settling { trigger } => {
             let left = decision.settling_until.map_or(SignedDuration::ZERO, |until| until.duration_since(now));
@@ -76,20 +76,30 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
         }
         Placement::Unmatched => (
             "no ScaledJob offers what it demands: add the capabilities to one whose agents have them".to_owned(),
-            decision.triggers.iter().map(|trigger| standing(decision, trigger, demands)).collect(),
+            standings(decision, decision.triggers.iter(), demands),
         ),
         Placement::NotUnderstood => (
             "it carries a demand that Azure Pipelines can't read, so what it needs is not known: mend the pipeline"
                 .to_owned(),
-            demands.not_understood().iter().map(ToString::to_string).collect(),
+            demands.not_understood().iter().take(MOST_REASONS).map(ToString::to_string).collect(),
         ),
     };
-    let more = reasons.len().saturating_sub(MOST_REASONS);
-    if more > 0 {
-        reasons.truncate(MOST_REASONS);
-        reasons.push(format!("and {more} more"));
-    }
     Explanation { decision: placement.label(), summary, reasons }
+}
+
+/// How the first triggers stand to a job's demands, and how many more there are.
+fn standings<'a>(
+    decision: &Decision,
+    mut triggers: impl Iterator<Item = &'a TriggerDecision>,
+    demands: &DemandSet,
+) -> Vec<String> {
+    let named = triggers.by_ref().take(MOST_REASONS).map(|trigger| standing(decision, trigger, demands));
+    let mut lines: Vec<String> = named.collect();
+    let more = triggers.count();
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines
 }
 
 /// How one trigger stands to a job's demands.
