@@ -5,6 +5,8 @@
 //!                        └──stop──▶ not ready ▶ calls drained ▶ pages ▶ pollers, each under a deadline
 //! ```
 
+pub mod demo;
+
 use std::{
     io,
     net::SocketAddr,

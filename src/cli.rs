@@ -4,6 +4,7 @@
 
 mod demo;
 mod help;
+mod screen;
 mod serve;
 mod view;
 
