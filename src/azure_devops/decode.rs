@@ -220,3 +220,56 @@ impl<'a> Names<'a> {
         shared
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VM_1: &str = r#"{"id":1,"name":"vm-1","status":"online","enabled":true,"systemCapabilities":{"java":"11","docker":"/usr/bin/docker"},"userCapabilities":{"JAVA":"17","gpu":null}}"#;
+    const VM_2: &str = r#"{"id":2,"name":"VM-0","status":"offline","assignedRequest":{"requestId":4},"lastCompletedRequest":{"requestId":3}}"#;
+
+    fn read(reader: &mut AgentReader, agents: &[&str]) -> Vec<Agent> {
+        reader.read(format!(r#"{{"value":[{}]}}"#, agents.join(",")).as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn agents_come_out_by_name_with_user_capabilities_over_system_ones() {
+        let agents = read(&mut AgentReader::default(), &[VM_1, VM_2]);
+        let [first, second] = agents.as_slice() else { panic!("{agents:?}") };
+        assert_eq!((first.id, first.online, first.enabled), (2, false, false));
+        assert_eq!((first.assigned, first.last_completed), (Some(RequestId(4)), Some(RequestId(3))));
+        assert!(first.capabilities.is_empty());
+        assert_eq!((second.id, second.online, second.enabled), (1, true, true));
+        assert_eq!(second.capabilities.sorted(), [("docker", "/usr/bin/docker"), ("gpu", ""), ("JAVA", "17")]);
+    }
+
+    #[test]
+    fn capabilities_are_shared_with_the_last_answer_while_they_are_the_same() {
+        let mut reader = AgentReader::default();
+        let before = read(&mut reader, &[VM_1, VM_2]);
+        let after = read(&mut reader, &[&VM_1.replace("online", "offline")]);
+        assert!(Arc::ptr_eq(&before[1].capabilities, &after[0].capabilities), "only the agent has changed");
+        assert_eq!(reader.known.len(), 1, "an agent that is gone is forgotten");
+        let changed = read(&mut reader, &[&VM_1.replace("17", "21")]);
+        assert_eq!(changed[0].capabilities.get(&"java".into()), Some("21"));
+    }
+
+    #[test]
+    fn titles_and_demands_are_kept_once() {
+        let job = |id: i64| {
+            format!(r#"{{"requestId":{id},"demands":["docker"],"jobName":"build","definition":{{"name":"web"}}}}"#)
+        };
+        let queue = queue(format!(r#"{{"value":[{},{}]}}"#, job(1), job(2)).as_bytes()).unwrap();
+        let [one, other] = queue.jobs.as_slice() else { panic!("{queue:?}") };
+        assert_eq!(one.demands, other.demands);
+        assert!(Arc::ptr_eq(one.title.job.as_ref().unwrap(), other.title.job.as_ref().unwrap()));
+        assert!(Arc::ptr_eq(one.title.pipeline.as_ref().unwrap(), other.title.pipeline.as_ref().unwrap()));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let body = "\u{feff}{\"message\":\"TF400813\"}";
+        assert_eq!(refusal(body.as_bytes()).as_deref(), Some("TF400813"));
+        assert!(matches!(queue(b" [[]]"), Err(NotTheAnswer::NoObject)));
+    }
+}

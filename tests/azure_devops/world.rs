@@ -1,6 +1,6 @@
 //! The edge with one organisation behind it, on the fake server.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use azp_scaler::{
     azure_devops::{
@@ -99,4 +99,12 @@ pub(crate) async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();
+}
+
+/// Runs what needs no server, while time stands still.
+pub(crate) async fn in_no_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::pause();
+    let result = work.await;
+    tokio::time::resume();
+    result
 }
