@@ -1,20 +1,18 @@
 //! From the wire to the domain: bodies of answers become queues, agents and pools.
 //!
 //! Answers can be large (thousands of job requests, a thousand agents with sixty capabilities each), so what repeats is
-//! kept once: demands and titles within an answer, capabilities from one answer to the next. May touch
+//! kept once: demands and titles within an answer, [capabilities](AgentReader) from one answer to the next. May touch
 //! [`wire`](super::wire) and the pure core.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+mod agents;
+
+use std::{collections::HashMap, sync::Arc};
 
 use serde::Deserialize;
 
+pub use self::agents::AgentReader;
 use super::wire;
 use crate::{
-    agent::Agent,
-    capability::CapabilitySet,
     job_request::{JobRequest, RequestId, ReservedAgent, Title},
     snapshot::Queue,
 };
@@ -106,75 +104,6 @@ pub fn refusal(body: &[u8]) -> Option<String> {
     refusal.message.map(|message| message.0.into_owned())
 }
 
-/// Reads the agents of one pool, and keeps the capabilities of its last answer: those that have not changed are shared
-/// with it, not read again.
-#[derive(Debug, Default)]
-pub struct AgentReader {
-    known: HashMap<i64, KnownCapabilities>,
-}
-
-/// The capabilities of one agent, with the JSON they were read from.
-#[derive(Debug)]
-struct KnownCapabilities {
-    system: Box<str>,
-    user: Box<str>,
-    capabilities: Arc<CapabilitySet>,
-}
-
-impl AgentReader {
-    /// Reads the answer of `pools/{id}/agents`; agents come out by name.
-    ///
-    /// # Errors
-    ///
-    /// When the body is no list of agents.
-    pub fn read(&mut self, body: &[u8]) -> Result<Vec<Agent>, NotTheAnswer> {
-        let list: wire::List<wire::Agent<'_>> = object(body)?;
-        let mut agents = list
-            .value
-            .into_iter()
-            .map(|agent| {
-                Ok(Agent {
-                    id: agent.id,
-                    name: agent.name.as_ref().into(),
-                    online: is(agent.status.as_ref(), "online"),
-                    enabled: agent.enabled,
-                    status_changed_at: agent.status_changed_on,
-                    assigned: agent.assigned_request.map(|request| RequestId(request.request_id)),
-                    last_completed: agent.last_completed_request.map(|request| RequestId(request.request_id)),
-                    capabilities: self.capabilities(&agent)?,
-                })
-            })
-            .collect::<Result<Vec<_>, NotTheAnswer>>()?;
-        let there: HashSet<i64> = agents.iter().map(|agent| agent.id).collect();
-        self.known.retain(|id, _| there.contains(id));
-        agents.sort_by(|one, other| one.name.cmp_by_text(&other.name));
-        Ok(agents)
-    }
-
-    fn capabilities(&mut self, agent: &wire::Agent<'_>) -> Result<Arc<CapabilitySet>, NotTheAnswer> {
-        let system = agent.system_capabilities.as_ref().map_or("", wire::Capabilities::json);
-        let user = agent.user_capabilities.as_ref().map_or("", wire::Capabilities::json);
-        if let Some(known) = self.known.get(&agent.id).filter(|known| *known.system == *system && *known.user == *user)
-        {
-            return Ok(Arc::clone(&known.capabilities));
-        }
-        let (from_system, from_user) = (capability_set(system)?, capability_set(user)?);
-        let collisions: Vec<&str> = from_user.collisions(&from_system).collect();
-        if !collisions.is_empty() {
-            tracing::debug!(
-                agent = agent.name.as_ref(),
-                ?collisions,
-                "user and system capabilities differ; the user's are taken"
-            );
-        }
-        let capabilities = Arc::new(from_user.over(&from_system));
-        let known =
-            KnownCapabilities { system: system.into(), user: user.into(), capabilities: Arc::clone(&capabilities) };
-        self.known.insert(agent.id, known);
-        Ok(capabilities)
-    }
-}
-
 impl From<wire::Pool<'_>> for PoolReference {
     fn from(pool: wire::Pool<'_>) -> Self {
         Self { id: pool.id, name: pool.name.as_ref().into() }
@@ -188,14 +117,6 @@ fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotTheAnswer> {
         return Err(NotTheAnswer::NoObject);
     }
     Ok(serde_json::from_slice(body)?)
-}
-
-fn capability_set(json: &str) -> Result<CapabilitySet, serde_json::Error> {
-    if json.is_empty() {
-        return Ok(CapabilitySet::default());
-    }
-    let entries: BTreeMap<wire::Text<'_>, Option<wire::Text<'_>>> = serde_json::from_str(json)?;
-    Ok(CapabilitySet::new(entries.iter().map(|(name, value)| (name, value.as_ref().map_or("", AsRef::as_ref)))))
 }
 
 fn is(status: Option<&wire::Text<'_>>, wanted: &str) -> bool {
@@ -224,35 +145,6 @@ impl<'a> Names<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const VM_1: &str = r#"{"id":1,"name":"vm-1","status":"online","enabled":true,"systemCapabilities":{"java":"11","docker":"/usr/bin/docker"},"userCapabilities":{"JAVA":"17","gpu":null}}"#;
-    const VM_2: &str = r#"{"id":2,"name":"VM-0","status":"offline","assignedRequest":{"requestId":4},"lastCompletedRequest":{"requestId":3}}"#;
-
-    fn read(reader: &mut AgentReader, agents: &[&str]) -> Vec<Agent> {
-        reader.read(format!(r#"{{"value":[{}]}}"#, agents.join(",")).as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn agents_come_out_by_name_with_user_capabilities_over_system_ones() {
-        let agents = read(&mut AgentReader::default(), &[VM_1, VM_2]);
-        let [first, second] = agents.as_slice() else { panic!("{agents:?}") };
-        assert_eq!((first.id, first.online, first.enabled), (2, false, false));
-        assert_eq!((first.assigned, first.last_completed), (Some(RequestId(4)), Some(RequestId(3))));
-        assert!(first.capabilities.is_empty());
-        assert_eq!((second.id, second.online, second.enabled), (1, true, true));
-        assert_eq!(second.capabilities.sorted(), [("docker", "/usr/bin/docker"), ("gpu", ""), ("JAVA", "17")]);
-    }
-
-    #[test]
-    fn capabilities_are_shared_with_the_last_answer_while_they_are_the_same() {
-        let mut reader = AgentReader::default();
-        let before = read(&mut reader, &[VM_1, VM_2]);
-        let after = read(&mut reader, &[&VM_1.replace("online", "offline")]);
-        assert!(Arc::ptr_eq(&before[1].capabilities, &after[0].capabilities), "only the agent has changed");
-        assert_eq!(reader.known.len(), 1, "an agent that is gone is forgotten");
-        let changed = read(&mut reader, &[&VM_1.replace("17", "21")]);
-        assert_eq!(changed[0].capabilities.get(&"java".into()), Some("21"));
-    }
 
     #[test]
     fn titles_and_demands_are_kept_once() {
