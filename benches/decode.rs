@@ -38,7 +38,7 @@ fn report(body: &str) {
     let ratio = median(pairs.iter().map(|(queue, nothing)| queue.as_secs_f64() / nothing.as_secs_f64()));
     let queue = median(pairs.iter().map(|(queue, _)| queue.as_secs_f64() * 1e3));
     let nothing = median(pairs.iter().map(|(_, nothing)| nothing.as_secs_f64() * 1e3));
-    println!("body: {JOBS} job requests, {DEMAND_SETS} demand sets, {:.1} MB", body.len() as f64 / 1e6);
+    println!("body: {JOBS} job requests, {DEMAND_SETS} demand sets, {} kB", body.len() / 1000);
     println!(
         "wire bytes -> Queue {queue:.1} ms; serde_json::from_slice::<IgnoredAny> of the same bytes {nothing:.1} ms"
     );
@@ -98,7 +98,7 @@ fn write_job(body: &mut String, job: u32) -> std::fmt::Result {
         r#""demands":["docker","tool-{tool} -equals {version}","Agent.Version -gtVersion 2.{}.0"],"#,
         160 + tool % 4
     )?;
-    if job % 10 == 0 {
+    if job.is_multiple_of(10) {
         write!(
             body,
             r#""assignTime":"2026-11-01T09:{minute:02}:{second:02}.7654321Z","receiveTime":"2026-11-01T09:{minute:02}:{second:02}.87Z","lockedUntil":"2026-11-01T10:{minute:02}:{second:02}.5Z","reservedAgent":{},"#,
