@@ -25,3 +25,4 @@ pub mod snapshot;
 pub mod trigger;
 pub mod version;
 pub mod web;
+pub mod wording;
