@@ -14,6 +14,7 @@ pub mod caseless;
 pub mod decision;
 pub mod demand;
 pub mod explain;
+pub mod external_scaler;
 pub mod job_request;
 pub mod job_waits;
 pub mod metrics;

@@ -1,0 +1,23 @@
+//! The gRPC edge: KEDA's call becomes a request, the request a question at a pool's desk, the decision a reply.
+//!
+//! ```text
+//! ScaledObjectRef ──metadata──▶ [Request] ──questions──▶ Desk ──▶ Answer ──service──▶ reply
+//!        └── every fault ──▶ [Fault] ──one table──▶ gRPC status, metric, one line in the log
+//! ```
+//!
+//! Knows the desks of [`pools`](crate::pools) and never Azure itself. Every call is answered within a bound.
+
+mod asker;
+mod fault;
+mod metadata;
+mod organizations;
+mod questions;
+mod server;
+mod service;
+mod streams;
+
+pub use fault::Fault;
+pub use metadata::{BadMetadata, Request};
+pub use organizations::{Organization, Organizations, same_place};
+pub use server::serve;
+pub use service::Service;

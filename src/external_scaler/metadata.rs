@@ -1,0 +1,241 @@
+//! KEDA's reference, read once into what the core understands.
+//!
+//! ```text
+//! ScaledObjectRef ──keys──▶ known, none secret ──▶ [Request]: organisation, pool, trigger, metric name
+//! ```
+//!
+//! A secret in the metadata ends the reading before anything is kept: neither the request nor a fault holds a value of
+//! a key that may be one. Reading is cheap enough to be done at every call, so nothing is remembered.
+
+mod fault;
+mod keys;
+
+use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr, sync::Arc};
+
+pub use fault::BadMetadata;
+use keys::{KEYS, Role, role};
+
+use super::Organizations;
+use crate::{
+    agent::AgentNamePattern,
+    capability::CapabilitySet,
+    caseless::Caseless,
+    pools::PoolSelector,
+    protocol::ScaledObjectRef,
+    trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
+    wording::{list, nearest, shown},
+};
+
+/// KEDA counts replicas in 32 bits with a sign.
+const MOST: u32 = i32::MAX as u32;
+/// Kubernetes allows no longer name.
+const LONGEST_NAME: usize = 253;
+/// Characters of a pool's name in a metric's name: with everything KEDA puts before it, a label's 63 are not passed.
+const LONGEST_SLUG: usize = 40;
+
+/// One trigger's reference, read.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The configured organisation's name.
+    pub organization: Arc<str>,
+    /// The pool as the trigger names it.
+    pub pool: PoolSelector,
+    /// What the pool's decision is asked about.
+    pub trigger: Arc<Trigger>,
+    /// The metric's name.
+    pub metric_name: String,
+}
+
+impl Request {
+    /// Reads a reference.
+    ///
+    /// # Errors
+    ///
+    /// The first fault, with its mend: unsuitable keys in the order of their names, then values.
+    pub fn read(reference: ScaledObjectRef, organizations: &Organizations) -> Result<Self, BadMetadata> {
+        let ScaledObjectRef { name, namespace, scaler_metadata } = reference;
+        let scaled_job = ScaledJobId { name: object("name", &name)?, namespace: object("namespace", &namespace)? };
+        let mut metadata = Metadata::sift(scaler_metadata.into_iter().collect())?;
+
+        let organization = metadata.organization(organizations)?;
+        if !organization.admits(&namespace) {
+            return Err(BadMetadata::NamespaceNotAdmitted { namespace, organization: organization.name.to_string() });
+        }
+        let (pool, metric_name) = metadata.pool()?;
+        metadata.refuse_what_is_not_yet()?;
+        let max_replicas = metadata.number("maxReplicaCount", 0..=MOST, 100)?;
+        let min_replicas = metadata.number("minReplicaCount", 0..=MOST, 0)?;
+        if min_replicas > max_replicas {
+            return Err(BadMetadata::MinimumAboveMaximum { least: min_replicas, most: max_replicas });
+        }
+        let capabilities: CapabilitySet =
+            metadata.given("capabilities").unwrap_or_default().parse().map_err(BadMetadata::Capabilities)?;
+        let hints = std::mem::take(&mut metadata.hints);
+        let trigger = Trigger {
+            capabilities: Arc::new(capabilities),
+            parent: metadata.text("parent")?.map(Caseless::from),
+            jobs_without_demands: metadata.choice(
+                "jobsWithoutDemands",
+                &[
+                    ("take", JobsWithoutDemands::Take),
+                    ("leave", JobsWithoutDemands::Leave),
+                    ("last", JobsWithoutDemands::Last),
+                ],
+            )?,
+            strategy: metadata
+                .choice("scalingStrategy", &[("default", Strategy::Default), ("none", Strategy::ScaledObject)])?,
+            agent_names: match metadata.given("agentNamePattern") {
+                Some(pattern) => pattern.parse().map_err(BadMetadata::Pattern)?,
+                None => AgentNamePattern::of_scaled_job(&name),
+            },
+            max_replicas,
+            min_replicas,
+            priority: metadata.number("priority", i32::MIN..=i32::MAX, 100)?,
+            target: metadata.number("targetPipelinesQueueLength", 1..=MOST, 1)?,
+            activation: metadata.number("activationTargetPipelinesQueueLength", 0..=MOST, 0)?,
+            hints,
+            id: TriggerId { scaled_job, metadata: Arc::new(metadata.entries) },
+        };
+        Ok(Self { organization: Arc::clone(&organization.name), pool, trigger: Arc::new(trigger), metric_name })
+    }
+}
+
+/// The entries that make a trigger: known, and no secrets.
+struct Metadata {
+    entries: BTreeMap<String, String>,
+    hints: Vec<String>,
+}
+
+impl Metadata {
+    /// Keeps what makes a trigger.
+    fn sift(written: BTreeMap<String, String>) -> Result<Self, BadMetadata> {
+        let mut sifted = Self { entries: BTreeMap::new(), hints: Vec::new() };
+        for (key, value) in written {
+            match role(&key) {
+                Some(Role::Read) => {}
+                Some(Role::PassedOver) => continue,
+                Some(Role::Ignored(hint)) => sifted.hints.push(hint.to_owned()),
+                Some(Role::NotYet(mend)) => return Err(BadMetadata::KeyNotYet { key, mend }),
+                Some(Role::Secret(mend)) => return Err(BadMetadata::SecretNotTaken { key, mend }),
+                None => {
+                    let nearest = nearest(&key, KEYS.iter().map(|(known, _)| *known)).unwrap_or_default();
+                    return Err(BadMetadata::UnknownKey { key: shown(&key), nearest });
+                }
+            }
+            sifted.entries.insert(key, value);
+        }
+        Ok(sifted)
+    }
+
+    /// The value of a key, empty or not.
+    fn given(&self, key: &'static str) -> Option<&str> {
+        self.entries.get(key).map(|value| value.trim())
+    }
+
+    /// The value of a key that means nothing without one.
+    fn text(&self, key: &'static str) -> Result<Option<&str>, BadMetadata> {
+        match self.given(key) {
+            Some("") => Err(BadMetadata::Empty { key }),
+            value => Ok(value),
+        }
+    }
+
+    fn number<T>(&self, key: &'static str, allowed: RangeInclusive<T>, default: T) -> Result<T, BadMetadata>
+    where
+        T: Copy + PartialOrd + FromStr + Into<i64>,
+    {
+        let Some(value) = self.text(key)? else { return Ok(default) };
+        value.parse().ok().filter(|number| allowed.contains(number)).ok_or_else(|| BadMetadata::NotANumber {
+            key,
+            value: shown(value),
+            least: (*allowed.start()).into(),
+            most: (*allowed.end()).into(),
+        })
+    }
+
+    /// One of some words, the first where none is written.
+    fn choice<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Result<T, BadMetadata> {
+        let written = self.text(key)?.unwrap_or(words[0].0);
+        words.iter().find(|(word, _)| *word == written).map(|(_, meaning)| *meaning).ok_or_else(|| {
+            let allowed = list(words.iter().map(|(word, _)| word), "or");
+            BadMetadata::NotAChoice { key, value: shown(written), allowed }
+        })
+    }
+
+    /// At most one of some keys, with its value.
+    fn at_most_one(&self, keys: &[&'static str]) -> Result<Option<(&'static str, &str)>, BadMetadata> {
+        let mut found = None;
+        for &key in keys {
+            match (self.text(key)?, found) {
+                (Some(_), Some((first, _))) => return Err(BadMetadata::Both { first, second: key }),
+                (Some(value), None) => found = Some((key, value)),
+                (None, _) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    fn organization<'a>(&self, organizations: &'a Organizations) -> Result<&'a super::Organization, BadMetadata> {
+        match self.at_most_one(&["organization", "organizationURL", "organizationURLFromEnv"])? {
+            None => organizations.only(),
+            Some(("organization", name)) => organizations.named(name),
+            Some((key, url)) => organizations.at(key, url),
+        }
+    }
+
+    fn pool(&self) -> Result<(PoolSelector, String), BadMetadata> {
+        let (key, written) = self.at_most_one(&["poolName", "poolID"])?.ok_or(BadMetadata::NoPool)?;
+        let pool = if key == "poolName" {
+            PoolSelector::Name(written.into())
+        } else {
+            PoolSelector::Id(self.number("poolID", 1..=i32::MAX, 1)?.into())
+        };
+        Ok((pool, metric_name(written)))
+    }
+
+    /// Values that the contract knows and this version does nothing about.
+    fn refuse_what_is_not_yet(&self) -> Result<(), BadMetadata> {
+        let not_yet = [
+            ("matching", "builtin", "leave it out, and list what the agents offer in `capabilities`"),
+            ("capabilitiesFrom", "learned", "leave it out, and list what the agents offer in `capabilities`"),
+            ("capabilitiesFrom", "environment", "leave it out, and list what the agents offer in `capabilities`"),
+            ("scalingStrategy", "accurate", "use `default` here and in the ScaledJob, or `none` for a ScaledObject"),
+            ("scalingStrategy", "eager", "use `default` here and in the ScaledJob, or `none` for a ScaledObject"),
+            ("scalingStrategy", "custom", "use `default` here and in the ScaledJob, or `none` for a ScaledObject"),
+        ];
+        for (key, value, mend) in not_yet {
+            if self.given(key) == Some(value) {
+                return Err(BadMetadata::ValueNotYet { key, value: value.to_owned(), mend });
+            }
+        }
+        self.choice("matching", &[("capabilities", ())])?;
+        self.choice("capabilitiesFrom", &[("declared", ())])
+    }
+}
+
+/// The name or namespace of an object.
+fn object(field: &'static str, value: &str) -> Result<Arc<str>, BadMetadata> {
+    if value.is_empty() || value.len() > LONGEST_NAME || value.contains(char::is_control) {
+        return Err(BadMetadata::NotAnObject { field, value: shown(value) });
+    }
+    Ok(value.into())
+}
+
+/// A metric's name that Kubernetes takes: lower-case letters, digits and single dashes.
+fn metric_name(pool: &str) -> String {
+    let mut slug = String::new();
+    for character in pool.chars().map(|character| character.to_ascii_lowercase()) {
+        if slug.len() == LONGEST_SLUG {
+            break;
+        }
+        match character {
+            'a'..='z' | '0'..='9' => slug.push(character),
+            _ if slug.ends_with('-') || slug.is_empty() => {}
+            _ => slug.push('-'),
+        }
+    }
+    match slug.trim_end_matches('-') {
+        "" => "azure-pipelines-pool".to_owned(),
+        slug => format!("azure-pipelines-{slug}"),
+    }
+}

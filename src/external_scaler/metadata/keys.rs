@@ -1,0 +1,76 @@
+//! The table of metadata keys: which are read, and what becomes of those that are not.
+
+/// What becomes of a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    /// Means something to a trigger.
+    Read,
+    /// KEDA's own business; it is no part of a trigger.
+    PassedOver,
+    /// Meant something to the built-in scaler and means nothing here; the text is the hint.
+    Ignored(&'static str),
+    /// This version doesn't do it; the text is what to write instead.
+    NotYet(&'static str),
+    /// Its value is a secret that this scaler doesn't take; the text is what to do instead.
+    Secret(&'static str),
+}
+
+const CAPABILITIES: &str =
+    "leave it out, and list what this ScaledJob's agents offer in `capabilities`, such as `docker, java=17`";
+const STRATEGY: &str = "leave it out, and set `scalingStrategy.strategy: default` in the ScaledJob, which this scaler's numbers are made for";
+const TOKEN: &str = "leave it out, and give the scaler's configuration the organization's credential";
+
+/// Every key that is known.
+pub(super) const KEYS: [(&str, Role); 35] = [
+    ("organization", Role::Read),
+    ("organizationURL", Role::Read),
+    ("organizationURLFromEnv", Role::Read),
+    ("poolName", Role::Read),
+    ("poolID", Role::Read),
+    ("capabilities", Role::Read),
+    ("parent", Role::Read),
+    ("capabilitiesFrom", Role::Read),
+    ("matching", Role::Read),
+    ("jobsWithoutDemands", Role::Read),
+    ("scalingStrategy", Role::Read),
+    ("agentNamePattern", Role::Read),
+    ("maxReplicaCount", Role::Read),
+    ("minReplicaCount", Role::Read),
+    ("priority", Role::Read),
+    ("targetPipelinesQueueLength", Role::Read),
+    ("activationTargetPipelinesQueueLength", Role::Read),
+    (
+        "jobsToFetch",
+        Role::Ignored(
+            "`jobsToFetch` means nothing here: every unfinished job of the pool is always read; leave it out",
+        ),
+    ),
+    (
+        "fetchUnfinishedJobsOnly",
+        Role::Ignored("`fetchUnfinishedJobsOnly` means nothing here: only unfinished jobs are ever read; leave it out"),
+    ),
+    ("demands", Role::NotYet(CAPABILITIES)),
+    ("requireAllDemands", Role::NotYet(CAPABILITIES)),
+    ("requireAllDemandsAndIgnoreOthers", Role::NotYet(CAPABILITIES)),
+    ("caseInsensitiveDemandsProcessing", Role::NotYet(CAPABILITIES)),
+    ("scaleOnInFlight", Role::NotYet("leave it out: jobs count for the ScaledJob whose agents run them")),
+    ("customScalingQueueLengthDeduction", Role::NotYet(STRATEGY)),
+    ("customScalingRunningJobPercentage", Role::NotYet(STRATEGY)),
+    (
+        "placeholder",
+        Role::NotYet("leave it out, and register an offline agent with these capabilities in the pool by hand"),
+    ),
+    ("personalAccessToken", Role::Secret(TOKEN)),
+    ("personalAccessTokenFromEnv", Role::Secret(TOKEN)),
+    ("scalerAddress", Role::PassedOver),
+    ("enableTLS", Role::PassedOver),
+    ("unsafeSsl", Role::PassedOver),
+    ("caCert", Role::PassedOver),
+    ("tlsClientCert", Role::PassedOver),
+    ("tlsClientKey", Role::PassedOver),
+];
+
+/// What becomes of a key, if it is known.
+pub(super) fn role(key: &str) -> Option<Role> {
+    KEYS.iter().find(|(known, _)| *known == key).map(|(_, role)| *role)
+}

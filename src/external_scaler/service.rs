@@ -1,0 +1,199 @@
+//! The five methods of KEDA's protocol. Each reads its reference, asks, and is accounted for: within a bound of time, and
+//! of calls at once, with its status counted.
+//!
+//! KEDA puts no deadline on its calls and stalls a ScaledJob while one hangs; the deadline is ours, whatever happens.
+//! The specs follow from the metadata alone: KEDA drops a trigger in silence when it gets none, so no failure of Azure
+//! may reach them.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Instant, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{Code, Request as Call, Response, Status, async_trait};
+
+use super::{
+    Fault, Organizations, Request,
+    asker::{Asker, FaultLog},
+    fault::label,
+    questions::Questions,
+    streams::follow_activity,
+};
+use crate::{
+    decision::Answer,
+    metrics::Metrics,
+    pools::Directory,
+    protocol::{
+        GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
+        ScaledObjectRef, external_scaler_server::ExternalScaler,
+    },
+    wording::shown,
+};
+
+/// No call takes longer.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Calls, open streams included, that are answered at once: enough for a thousand triggers that poll in step.
+const CALLS_AT_ONCE: usize = 2_048;
+
+type Reply<T> = Result<Response<T>, Status>;
+type Stream<T> = ReceiverStream<Result<T, Status>>;
+
+/// Answers KEDA.
+pub struct Service {
+    questions: Arc<Questions>,
+    metrics: Metrics,
+    calls: Arc<Semaphore>,
+    pub(super) stop: CancellationToken,
+    pub(super) streams: TaskTracker,
+}
+
+impl Service {
+    /// A service that asks at the desks of a directory, until it is told to stop.
+    #[must_use]
+    pub fn new(
+        directory: Arc<dyn Directory>,
+        organizations: Organizations,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            questions: Arc::new(Questions { directory, organizations, faults: FaultLog::default() }),
+            metrics,
+            calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
+            stop,
+            streams: TaskTracker::new(),
+        }
+    }
+
+    /// Answers in time, counts the call, and speaks of a new fault. The reply comes with the call's place among those
+    /// answered at once, for a stream to keep.
+    async fn account<T>(
+        &self,
+        method: &'static str,
+        asker: &Asker,
+        answering: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<(T, OwnedSemaphorePermit), Status> {
+        let began = Instant::now();
+        let outcome = match Arc::clone(&self.calls).try_acquire_owned() {
+            Ok(place) => match timeout(DEADLINE, answering).await {
+                Ok(answered) => answered.map(|reply| (reply, place)),
+                Err(_) => Err(Fault::TooSlow(DEADLINE)),
+            },
+            Err(_) => Err(Fault::TooManyCalls(CALLS_AT_ONCE)),
+        };
+        let code = outcome.as_ref().map_or_else(Fault::code, |_| Code::Ok);
+        self.metrics.grpc_requests_total.with_label_values(&[method, label(code)]).inc();
+        self.metrics.grpc_request_duration_seconds.with_label_values(&[method]).observe(began.elapsed().as_secs_f64());
+        self.questions.faults.note(asker, &outcome);
+        outcome.map_err(|fault| Status::from(&fault))
+    }
+
+    /// A stream that `feed` sends on, until it has nothing more to send, the client goes or the scaler stops.
+    fn stream<T, F>(
+        &self,
+        place: OwnedSemaphorePermit,
+        feed: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F,
+    ) -> Stream<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(1);
+        let (stop, feeding) = (self.stop.clone(), feed(sender.clone()));
+        self.streams.spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sender.closed() => {}
+                () = feeding => {}
+            }
+        });
+        ReceiverStream::new(receiver)
+    }
+}
+
+#[async_trait]
+impl ExternalScaler for Service {
+    type StreamIsActiveStream = Stream<IsActiveResponse>;
+    type StreamMetricSpecStream = Stream<GetMetricSpecResponse>;
+
+    async fn is_active(&self, call: Call<ScaledObjectRef>) -> Reply<IsActiveResponse> {
+        let reference = Some(call.into_inner());
+        let asker = self.questions.faults.asker(reference.as_ref());
+        let answering = async { self.questions.is_active(&self.questions.read(reference)?).await };
+        let (result, _) = self.account("IsActive", &asker, answering).await?;
+        Ok(Response::new(IsActiveResponse { result }))
+    }
+
+    async fn stream_is_active(&self, call: Call<ScaledObjectRef>) -> Reply<Self::StreamIsActiveStream> {
+        let reference = Some(call.into_inner());
+        let asker = self.questions.faults.asker(reference.as_ref());
+        let reading = async { self.questions.read(reference) };
+        let (request, place) = self.account("StreamIsActive", &asker, reading).await?;
+        let questions = Arc::clone(&self.questions);
+        Ok(Response::new(self.stream(place, |sender| async move {
+            follow_activity(&questions, &asker, &request, &sender).await;
+        })))
+    }
+
+    async fn get_metric_spec(&self, call: Call<ScaledObjectRef>) -> Reply<GetMetricSpecResponse> {
+        let reference = Some(call.into_inner());
+        let asker = self.questions.faults.asker(reference.as_ref());
+        let reading = async { self.questions.read(reference) };
+        let (request, _) = self.account("GetMetricSpec", &asker, reading).await?;
+        Ok(Response::new(spec(&request)))
+    }
+
+    async fn get_metrics(&self, call: Call<GetMetricsRequest>) -> Reply<GetMetricsResponse> {
+        let GetMetricsRequest { scaled_object_ref: reference, metric_name: wanted } = call.into_inner();
+        let asker = self.questions.faults.asker(reference.as_ref());
+        let answering = async {
+            let request = self.questions.read(reference)?;
+            if !wanted.is_empty() && wanted != request.metric_name {
+                return Err(Fault::AnotherMetric { asked: shown(&wanted), known: request.metric_name });
+            }
+            let answer = self.questions.ask(&request).await?;
+            Ok(value(request.metric_name, answer))
+        };
+        let (reply, _) = self.account("GetMetrics", &asker, answering).await?;
+        Ok(Response::new(reply))
+    }
+
+    async fn stream_metric_spec(&self, call: Call<ScaledObjectRef>) -> Reply<Self::StreamMetricSpecStream> {
+        let reference = Some(call.into_inner());
+        let asker = self.questions.faults.asker(reference.as_ref());
+        let reading = async { self.questions.read(reference) };
+        let (request, place) = self.account("StreamMetricSpec", &asker, reading).await?;
+        Ok(Response::new(self.stream(place, |sender| async move {
+            // Other metadata comes with another call, so these specs never change.
+            if sender.send(Ok(spec(&request))).await.is_ok() {
+                sender.closed().await;
+            }
+        })))
+    }
+}
+
+/// What KEDA scales by, in both fields: older KEDA reads only the integer.
+fn spec(request: &Request) -> GetMetricSpecResponse {
+    let target = request.trigger.target;
+    GetMetricSpecResponse {
+        metric_specs: vec![MetricSpec {
+            metric_name: request.metric_name.clone(),
+            target_size: target.into(),
+            target_size_float: target.into(),
+        }],
+    }
+}
+
+/// What KEDA is told, in both fields.
+fn value(metric_name: String, answer: Answer) -> GetMetricsResponse {
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2⁵³, and no pool has so many jobs")]
+    let float = answer.value as f64;
+    let integer = i64::try_from(answer.value).unwrap_or(i64::MAX);
+    GetMetricsResponse {
+        metric_values: vec![MetricValue { metric_name, metric_value: integer, metric_value_float: float }],
+    }
+}
