@@ -1,0 +1,14 @@
+//! The gRPC edge as KEDA meets it: references as they are written, and the real server over a pool that the test drives.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+#[path = "external_scaler/calls.rs"]
+mod calls;
+#[path = "external_scaler/limits.rs"]
+mod limits;
+#[path = "external_scaler/metadata.rs"]
+mod metadata;
+#[path = "external_scaler/streams.rs"]
+mod streams;
+#[path = "external_scaler/world.rs"]
+mod world;

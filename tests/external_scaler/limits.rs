@@ -1,0 +1,47 @@
+//! What is bounded: time, messages, size.
+
+use std::time::Duration;
+
+use azp_scaler::{
+    external_scaler::Service,
+    metrics::Metrics,
+    pools::FailureClass,
+    protocol::{GetMetricsRequest, external_scaler_server::ExternalScaler},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request};
+
+use crate::world::{OnePool, World, organizations, reference};
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_answered_within_five_seconds_whatever_happens() {
+    let service = Service::new(OnePool::hanging(), organizations(), Metrics::new(), CancellationToken::new());
+    let began = Instant::now();
+    let call = GetMetricsRequest { scaled_object_ref: Some(reference(&[])), metric_name: String::new() };
+    let status = service.get_metrics(Request::new(call)).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(status.message().starts_with("no answer within 5 s"), "{}", status.message());
+    assert_eq!(began.elapsed(), Duration::from_secs(5));
+    assert!(service.get_metric_spec(Request::new(reference(&[]))).await.is_ok(), "specs don't wait for Azure");
+}
+
+#[tokio::test]
+async fn a_long_message_is_shortened() {
+    let world = World::new();
+    world.directory.fail(FailureClass::BadAnswer, &"ü".repeat(100_000));
+    let (mut keda, ..) = world.serve().await;
+    let status = keda.is_active(reference(&[])).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().ends_with('…') && status.message().chars().count() == 1_000);
+}
+
+#[tokio::test]
+async fn a_reference_that_is_too_large_is_refused() {
+    let world = World::new();
+    let (mut keda, ..) = world.serve().await;
+    let endless = "docker,".repeat(20_000);
+    let status = keda.get_metric_spec(reference(&[("capabilities", &endless)])).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    assert!(keda.get_metric_spec(reference(&[])).await.is_ok(), "the connection goes on");
+}
