@@ -11,6 +11,7 @@ pub mod assignment;
 pub mod azure_devops;
 pub mod capability;
 pub mod caseless;
+pub mod config;
 pub mod decision;
 pub mod demand;
 pub mod explain;

@@ -1,0 +1,199 @@
+//! The configuration: a TOML or YAML file and the environment, which wins, merged and then judged as a whole.
+//!
+//! ```text
+//! file ──┐
+//!        ├─ sources ──▶ one tree ──sections──▶ [Settings], or every fault at once
+//! environment ──┘
+//! ```
+//!
+//! A setting that would do nothing is refused, not ignored. Reads the files it is given and nothing of the process: the
+//! environment is an argument. No token is in any message or in [`Settings`]' debug output.
+
+mod fault;
+mod organizations;
+mod section;
+mod short_way;
+mod sources;
+mod values;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use url::Url;
+
+pub use fault::{Fault, Faults};
+use section::Section;
+
+use crate::pools::Freshness;
+
+/// What the program is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where KEDA reaches it: `[grpc] listen`.
+    pub grpc_listen: SocketAddr,
+    /// Where people and Prometheus reach it: `[http] listen`.
+    pub http_listen: SocketAddr,
+    /// How the log is written: `[log] format`.
+    pub log_format: LogFormat,
+    /// The organisations that triggers may name; at least one.
+    pub organizations: Vec<Organization>,
+    /// How fresh and how fast answers are: `[polling]`.
+    pub freshness: Freshness,
+    /// How often pools in use are looked at anyway: `[polling] background`.
+    pub background: Duration,
+    /// How long a pool waits for all its triggers to have asked: `[decisions] settle`.
+    pub settle: SignedDuration,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// One entry of `[[organizations]]`.
+#[derive(Clone, Debug)]
+pub struct Organization {
+    /// What triggers call it.
+    pub name: Arc<str>,
+    /// Its address, or that of a collection on premises.
+    pub url: Url,
+    /// How the program signs in.
+    pub credential: Credential,
+    /// The Kubernetes namespaces that may use it; `*` is every one.
+    pub namespaces: Vec<String>,
+    /// Certificates to trust besides the usual ones, as PEM.
+    pub certificate_authority: Option<PathBuf>,
+    /// The proxy to go through.
+    pub proxy: Option<Url>,
+    /// Whether `http://` may leave this machine.
+    pub allow_plain_http: bool,
+}
+
+/// How the program signs in.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A personal access token in a file, which is read again when it changes.
+    TokenFile(PathBuf),
+    /// A personal access token in an environment variable, read once.
+    TokenVariable {
+        /// The variable, for messages.
+        name: String,
+        /// Its value.
+        token: SecretString,
+    },
+}
+
+/// No call of KEDA is answered later, whatever happens.
+const LONGEST_ANSWER: Duration = Duration::from_secs(5);
+/// What the first question of a pool may take.
+const FIRST_ANSWER: Duration = Duration::from_secs(4);
+
+impl Settings {
+    /// Reads the file, if there is one, and lays the environment over it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault there is.
+    pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Faults> {
+        let environment: BTreeMap<String, String> = environment.into_iter().collect();
+        let mut faults = Vec::new();
+        let tree = sources::merge(file, &environment).map_err(|fault| Faults(vec![fault]))?;
+        let settings = Self::judge(tree, &environment, &mut faults);
+        if faults.is_empty() { Ok(settings) } else { Err(Faults(faults)) }
+    }
+
+    /// What the tree says, defaults where it says nothing; worth nothing if there are faults.
+    fn judge(tree: Map<String, Value>, environment: &BTreeMap<String, String>, faults: &mut Vec<Fault>) -> Self {
+        let mut root = Section::new(String::new(), tree, faults);
+
+        let grpc_listen = root.section("grpc", |grpc| {
+            grpc.not_yet(
+                "tls",
+                &Value::Null,
+                "leave it out, and let a service mesh or the network keep the connection private",
+            );
+            grpc.not_yet(
+                "allow_tokens_without_tls",
+                &false.into(),
+                "leave it out, since triggers can't bring tokens of their own",
+            );
+            grpc.read("listen", values::address)
+        });
+        let http_listen = root.section("http", |http| {
+            http.not_yet("hooks", &Value::Null, "leave it out");
+            http.read("listen", values::address)
+        });
+        let log_format = root.section("log", |log| log.read("format", values::log_format));
+        let (freshness, background) = root.section("polling", polling);
+        let settle = root.section("decisions", |decisions| {
+            for key in ["idle_agent_grace", "start_timeout", "failed_starts", "parallel_job_headroom"] {
+                decisions.not_yet(key, &Value::Null, "leave it out");
+            }
+            decisions.read("settle", values::duration)
+        });
+        root.section("kubernetes", |kubernetes| {
+            kubernetes.not_yet("view", &"off".into(), "leave it out, or write `off`");
+        });
+        let organizations = organizations::read(&mut root, environment);
+        root.finish();
+
+        Self {
+            grpc_listen: grpc_listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 6000))),
+            http_listen: http_listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8080))),
+            log_format: log_format.unwrap_or(LogFormat::Json),
+            organizations,
+            freshness,
+            background,
+            settle: settle.and_then(|settle| settle.try_into().ok()).unwrap_or(SignedDuration::from_secs(30)),
+        }
+    }
+}
+
+/// The section `[polling]`, and what its values must be to each other; only sound values are compared.
+fn polling(section: &mut Section<'_>) -> (Freshness, Duration) {
+    let mut duration = |key, default| {
+        let written = section.has(key);
+        let read = section.read(key, values::duration);
+        if written { read } else { Some(Duration::from_secs(default)) }
+    };
+    let fresh_for = duration("fresh_for", 1);
+    let answer_within = duration("answer_within", 2);
+    let tolerated_age = duration("tolerated_age", 10);
+    let background = duration("background", 30);
+    if let Some(time) = answer_within.filter(|time| time.is_zero() || *time >= LONGEST_ANSWER) {
+        section.reject(
+            "answer_within",
+            told(time),
+            "must be above 0 s and below 5 s, which is the most any call takes",
+        );
+    }
+    if let (Some(fresh_for), Some(tolerated_age)) = (fresh_for, tolerated_age)
+        && fresh_for > tolerated_age
+    {
+        section.reject("fresh_for", told(fresh_for), "must not be longer than `polling.tolerated_age`");
+    }
+    if let Some(time) = background.filter(|time| *time < Duration::from_secs(1)) {
+        section.reject("background", told(time), "must be at least `1s`");
+    }
+    let [fresh_for, answer_within, tolerated_age, background] =
+        [fresh_for, answer_within, tolerated_age, background].map(Option::unwrap_or_default);
+    let first_answer_within = answer_within.max(FIRST_ANSWER);
+    (Freshness { fresh_for, answer_within, first_answer_within, tolerated_age }, background)
+}
+
+/// A length of time as people write it.
+fn told(time: Duration) -> String {
+    SignedDuration::try_from(time).map(|time| format!("{time:#}")).unwrap_or_default()
+}

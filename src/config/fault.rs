@@ -1,0 +1,120 @@
+//! What can be wrong with a configuration: each names the key, the value where it is no secret, and the mend.
+
+use std::fmt;
+
+/// Why the program doesn't start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A file that can't be read.
+    #[error("{key}: can't read `{file}`: {reason}")]
+    Unreadable {
+        /// The key, or the argument, that names it.
+        key: String,
+        /// Where it should be.
+        file: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The configuration's file is of no known kind.
+    #[error("--config: `{0}` is neither TOML nor YAML by its name: call it `.toml`, `.yaml` or `.yml`")]
+    UnknownKind(String),
+    /// The file can't be parsed.
+    #[error("--config: `{file}` can't be parsed: {reason}")]
+    Syntax {
+        /// The file.
+        file: String,
+        /// Where and why, without the text itself.
+        reason: String,
+    },
+    /// Nothing is known by this key.
+    #[error("{key}: unknown key, did you mean `{nearest}`?")]
+    UnknownKey {
+        /// The key with its path.
+        key: String,
+        /// The known key that is most like it.
+        nearest: &'static str,
+    },
+    /// A value that can't be what the key needs.
+    #[error("{key}: is {value}, but must be {needed}")]
+    BadValue {
+        /// The key with its path.
+        key: String,
+        /// The value as shown.
+        value: String,
+        /// What it must be.
+        needed: &'static str,
+    },
+    /// Values that don't go together.
+    #[error("{key}: is `{value}`, but {rule}")]
+    Rule {
+        /// The key with its path.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What is asked of it.
+        rule: &'static str,
+    },
+    /// A value that the program can't do without.
+    #[error("{key}: is missing, {needed}")]
+    Missing {
+        /// The key with its path.
+        key: String,
+        /// What to write.
+        needed: &'static str,
+    },
+    /// A setting that would do nothing.
+    #[error("{key}: this version does not support it yet: {mend}")]
+    NotYet {
+        /// The key with its path.
+        key: String,
+        /// What to write instead.
+        mend: &'static str,
+    },
+    /// Two organisations that are one.
+    #[error("{key}: `{value}` is already that of `{other}`: give each organization a name and a URL of its own")]
+    Duplicate {
+        /// The key with its path.
+        key: String,
+        /// What stands twice.
+        value: String,
+        /// Where it stands first.
+        other: String,
+    },
+    /// A variable that should hold a token and doesn't.
+    #[error("{key}: the environment has no `{variable}`, or it is empty: set it to the token")]
+    NoVariable {
+        /// The key with its path.
+        key: String,
+        /// The variable.
+        variable: String,
+    },
+    /// Two ways of saying the same.
+    #[error("{first} and {second} are both given: {mend}")]
+    Both {
+        /// One.
+        first: String,
+        /// The other.
+        second: String,
+        /// What to do.
+        mend: &'static str,
+    },
+    /// There is nothing to ask.
+    #[error(
+        "no organization is configured: set `AZP_URL` and `AZP_TOKEN` (or `AZP_TOKEN_FILE`), or list `[[organizations]]` \
+         in a file given with --config"
+    )]
+    NoOrganization,
+}
+
+/// Every fault of a configuration, in the order of its sections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Faults {}

@@ -1,0 +1,83 @@
+//! Values as they are written: each reader says what its kind must be.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use url::Url;
+
+use super::LogFormat;
+
+/// What a value must be, for people.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needed(pub(super) &'static str);
+
+type Reading<T> = Result<T, Needed>;
+
+/// Where a server listens.
+pub(super) fn address(value: &Value) -> Reading<SocketAddr> {
+    value
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .ok_or(Needed("an address and a port, such as `0.0.0.0:6000` or `[::]:6000`"))
+}
+
+/// A length of time, not negative.
+pub(super) fn duration(value: &Value) -> Reading<Duration> {
+    value
+        .as_str()
+        .and_then(|text| text.parse::<SignedDuration>().ok())
+        .and_then(|duration| duration.try_into().ok())
+        .ok_or(Needed("a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`"))
+}
+
+/// Yes or no.
+pub(super) fn flag(value: &Value) -> Reading<bool> {
+    value.as_bool().ok_or(Needed("`true` or `false`"))
+}
+
+/// A text that is not blank.
+pub(super) fn text(value: &Value) -> Reading<String> {
+    value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).ok_or(Needed("text"))
+}
+
+/// A file's path.
+pub(super) fn path(value: &Value) -> Reading<PathBuf> {
+    text(value).map(PathBuf::from).map_err(|_| Needed("the path of a file"))
+}
+
+/// How the log is written.
+pub(super) fn log_format(value: &Value) -> Reading<LogFormat> {
+    match value.as_str() {
+        Some("json") => Ok(LogFormat::Json),
+        Some("text") => Ok(LogFormat::Text),
+        _ => Err(Needed("`json` or `text`")),
+    }
+}
+
+/// Names of namespaces, or `*`.
+pub(super) fn namespaces(value: &Value) -> Reading<Vec<String>> {
+    let names: Option<Vec<String>> =
+        value.as_array().and_then(|names| names.iter().map(|name| text(name).ok()).collect());
+    names.filter(|names| !names.is_empty()).ok_or(Needed("a list of at least one namespace; `[\"*\"]` is every one"))
+}
+
+/// An address of Azure DevOps.
+pub(super) fn url(value: &Value) -> Reading<Url> {
+    address_of(value).ok_or(Needed(
+        "an `https://` URL without a user, a password or a query, such as `https://dev.azure.com/contoso`",
+    ))
+}
+
+/// An address of a proxy.
+pub(super) fn proxy(value: &Value) -> Reading<Url> {
+    address_of(value)
+        .ok_or(Needed("an `http://` or `https://` URL without a user or a password, such as `http://proxy:3128`"))
+}
+
+fn address_of(value: &Value) -> Option<Url> {
+    let url = Url::parse(value.as_str()?.trim()).ok()?;
+    let plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    (plain && ["http", "https"].contains(&url.scheme()) && url.has_host()).then_some(url)
+}
