@@ -1,0 +1,212 @@
+//! Everything that is wrong, at once, each in a line with key, value and mend.
+
+use azp_scaler::config::Settings;
+use insta::assert_snapshot;
+
+use crate::{Folder, LEAST, pairs};
+
+#[track_caller]
+fn faults(text: &str, environment: &[(&str, &str)]) -> String {
+    Folder::new().load("azp-scaler.toml", text, environment).unwrap_err()
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let text = r#"
+colour = "blue"
+[grpc]
+listen = "6000"
+tls = { certificate = "a", key = "b" }
+allow_tokens_without_tls = true
+[http]
+lissten = "0.0.0.0:1"
+hooks = { secret_file = "x" }
+[log]
+format = "xml"
+[polling]
+fresh_for = "1m"
+answer_within = "5s"
+tolerated_age = 10
+background = "0s"
+[decisions]
+settle = "soon"
+idle_agent_grace = "60s"
+start_timeout = "5m"
+failed_starts = 3
+parallel_job_headroom = "auto"
+[kubernetes]
+view = "auto"
+[[organizations]]
+name = "contoso"
+url = "https://me:hidden@dev.azure.com/contoso"
+credential = { kind = "personal_access_token", env = "NO_SUCH_VARIABLE" }
+namespaces = []
+parallel_jobs = "auto"
+[[organizations]]
+url = "dev.azure.com/fabrikam"
+credential = { kind = "personal_access_token", file = "/no/such/file" }
+certificate_authority = "/no/such/ca.pem"
+proxy = "socks5://proxy"
+allow_plain_http = "yes"
+[[organizations]]
+name = "adatum"
+url = "http://azure.adatum.com/tfs"
+credential = { kind = "workload_identity" }
+[[organizations]]
+name = "premises"
+url = "https://azure.contoso.local/tfs"
+credential = { kind = "pat", file = "x" }
+"#;
+    assert_snapshot!(faults(text, &[]), @r#"
+    grpc.tls: this version does not support it yet: leave it out, and let a service mesh or the network keep the connection private
+    grpc.allow_tokens_without_tls: this version does not support it yet: leave it out, since triggers can't bring tokens of their own
+    grpc.listen: is `6000`, but must be an address and a port, such as `0.0.0.0:6000` or `[::]:6000`
+    http.hooks: this version does not support it yet: leave it out
+    http.lissten: unknown key, did you mean `listen`?
+    log.format: is `xml`, but must be `json` or `text`
+    polling.tolerated_age: is `10`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
+    polling.answer_within: is `5s`, but must be above 0 s and below 5 s, which is the most any call takes
+    polling.background: is `0s`, but must be at least `1s`
+    decisions.idle_agent_grace: this version does not support it yet: leave it out
+    decisions.start_timeout: this version does not support it yet: leave it out
+    decisions.failed_starts: this version does not support it yet: leave it out
+    decisions.parallel_job_headroom: this version does not support it yet: leave it out
+    decisions.settle: is `soon`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
+    kubernetes.view: this version does not support it yet: leave it out, or write `off`
+    organizations[0].url: is `(not shown, may hold a secret)`, but must be an `https://` URL without a user, a password or a query, such as `https://dev.azure.com/contoso`
+    organizations[0].credential.env: the environment has no `NO_SUCH_VARIABLE`, or it is empty: set it to the token
+    organizations[0].namespaces: is an empty list, but must be a list of at least one namespace; `["*"]` is every one
+    organizations[0].parallel_jobs: this version does not support it yet: leave it out, or write `off`
+    organizations[1].name: is missing, write what triggers shall call it
+    organizations[1].url: is `dev.azure.com/fabrikam`, but must be an `https://` URL without a user, a password or a query, such as `https://dev.azure.com/contoso`
+    organizations[1].credential.file: can't read `/no/such/file`: No such file or directory (os error 2)
+    organizations[1].certificate_authority: can't read `/no/such/ca.pem`: No such file or directory (os error 2)
+    organizations[1].proxy: is `socks5://proxy`, but must be an `http://` or `https://` URL without a user or a password, such as `http://proxy:3128`
+    organizations[1].allow_plain_http: is `yes`, but must be `true` or `false`
+    organizations[2].credential.kind: this version does not support it yet: use `personal_access_token`, with `file` or `env`
+    organizations[2].url: is `http://azure.adatum.com/tfs`, but would send the token in the clear: use `https://`, or list it in a file with `allow_plain_http = true`
+    organizations[3].credential.kind: is `pat`, but must be `personal_access_token`
+    colour: unknown key, did you mean `log`?
+    "#);
+}
+
+#[test]
+fn organizations_are_told_apart() {
+    let text = format!(
+        "{LEAST}{}{}",
+        LEAST.replace("\"contoso\"", "\"Contoso\"").replace("/contoso", "/other"),
+        LEAST.replace("\"contoso\"", "\"third\"").replace("dev.azure.com/contoso", "DEV.azure.com/Contoso/"),
+    );
+    assert_snapshot!(faults(&text, &[]), @r#"
+    organizations[1].name: `Contoso` is already that of `organizations[0]`: give each organization a name and a URL of its own
+    organizations[2].url: `https://dev.azure.com/Contoso/` is already that of `organizations[0]`: give each organization a name and a URL of its own
+    "#);
+}
+
+#[test]
+fn a_credential_says_where_the_token_is_once() {
+    let with = |credential: &str| {
+        let line = "credential = { kind = \"personal_access_token\", file = \"FOLDER/token\" }";
+        faults(&LEAST.replace(line, credential), &[("TOKEN", "hidden-token"), ("EMPTY", "")])
+    };
+    let told = [
+        with(""),
+        with("credential = \"hidden\""),
+        with("credential = {}"),
+        with("credential = { kind = \"personal_access_token\" }"),
+        with("credential = { kind = \"personal_access_token\", file = \"FOLDER/token\", env = \"TOKEN\" }"),
+        with("credential = { kind = \"personal_access_token\", env = \"EMPTY\" }"),
+        with("credential = { kind = \"personal_access_token\", file = \"FOLDER\" }"),
+        with("credential = { kind = \"personal_access_token\", token = \"hidden\" }"),
+    ];
+    assert_snapshot!(told.join("\n"), @r#"
+    organizations[0].credential: is missing, write `{ kind = "personal_access_token", file = "..." }`, or `env` for `file`
+    organizations[0].credential: is text, but must be a table
+    organizations[0].credential.kind: is missing, write `personal_access_token`
+    organizations[0].credential.file: is missing, write the token's file, or `env` and a variable's name
+    organizations[0].credential.file and organizations[0].credential.env are both given: keep one of them
+    organizations[0].credential.env: the environment has no `EMPTY`, or it is empty: set it to the token
+    organizations[0].credential.file: can't read `FOLDER`: is a directory
+    organizations[0].credential.file: is missing, write the token's file, or `env` and a variable's name
+    organizations[0].credential.token: unknown key, did you mean `kind`?
+    "#);
+}
+
+#[test]
+fn a_token_in_the_wrong_place_is_not_told() {
+    let token = "q2w3e4r5t6".repeat(6);
+    for text in [
+        format!("token = \"{token}\"\n{LEAST}"),
+        LEAST.replace("file = \"FOLDER/token\"", &format!("file = \"{token}\"")),
+        LEAST.replace("file = \"FOLDER/token\"", &format!("env = \"{token}\"")),
+        LEAST.replace("{ kind = \"personal_access_token\", file = \"FOLDER/token\" }", &format!("\"{token}\"")),
+        LEAST.replace("https://", &format!("https://{token}@")),
+        LEAST.replace("personal_access_token", &token),
+        format!("token = {token}"),
+        format!("token: {token}\n- \"{token}"),
+    ] {
+        let told = faults(&text, &[]);
+        assert!(!told.contains("q2w3e4"), "{told}");
+    }
+}
+
+#[test]
+fn the_short_way_is_short() {
+    let told = |environment: &[(&str, &str)]| Settings::load(None, pairs(environment)).unwrap_err().to_string();
+    let url = ("AZP_URL", "https://dev.azure.com/contoso");
+    let both = ("AZP_TOKEN_FILE", "/no/such/file");
+    let told = [
+        told(&[]),
+        told(&[url]),
+        told(&[url, ("AZP_TOKEN", "hidden"), both]),
+        told(&[url, both]),
+        told(&[("AZP_URL", "dev.azure.com/contoso"), ("AZP_TOKEN", "hidden")]),
+        told(&[("AZP_URL", "https://azure.contoso.local/"), ("AZP_TOKEN", "hidden")]),
+        told(&[("AZP_URL", "http://azure.contoso.local/tfs"), ("AZP_TOKEN", "hidden")]),
+        faults(LEAST, &[url, ("AZP_TOKEN", "hidden")]),
+    ];
+    assert_snapshot!(told.join("\n"), @r#"
+    no organization is configured: set `AZP_URL` and `AZP_TOKEN` (or `AZP_TOKEN_FILE`), or list `[[organizations]]` in a file given with --config
+    AZP_TOKEN: is missing, set it to a personal access token, or `AZP_TOKEN_FILE` to the path of a file that holds one
+    AZP_TOKEN and AZP_TOKEN_FILE are both given: keep one of them
+    AZP_TOKEN_FILE: can't read `/no/such/file`: No such file or directory (os error 2)
+    AZP_URL: is `dev.azure.com/contoso`, but must be an `https://` URL without a user, a password or a query, such as `https://dev.azure.com/contoso`
+    AZP_URL: is `https://azure.contoso.local/`, but names no organization: use a URL such as `https://dev.azure.com/contoso`
+    AZP_URL: is `http://azure.contoso.local/tfs`, but would send the token in the clear: use `https://`, or list it in a file with `allow_plain_http = true`
+    AZP_URL and organizations are both given: move the organization of AZP_URL into the list, or leave the list out
+    "#);
+}
+
+#[test]
+fn the_environment_is_judged_like_the_file() {
+    let environment = [
+        ("AZP_SCALER__POLLING__FRESHFOR", "1s"),
+        ("AZP_SCALER__DECISIONS__SETTLE", "30"),
+        ("AZP_SCALER__GRPC__LISTEN", ""),
+        ("AZP_SCALER__ORGANIZATIONS__0__URL", "https://dev.azure.com/contoso"),
+    ];
+    assert_snapshot!(faults(LEAST, &environment), @r#"
+    grpc.listen: is ``, but must be an address and a port, such as `0.0.0.0:6000` or `[::]:6000`
+    polling.freshfor: unknown key, did you mean `fresh_for`?
+    decisions.settle: is `30`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
+    organizations: is a table, but must be a list of tables, which only a file can hold
+    "#);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = Folder::new();
+    let missing = folder.0.path().join("missing.toml");
+    let told = [
+        folder.told(&Settings::load(Some(&missing), []).unwrap_err()),
+        folder.load("azp-scaler.json", "{}", &[]).unwrap_err(),
+        folder.load("a.toml", "[grpc\nlisten = 1", &[]).unwrap_err(),
+        folder.load("a.yaml", "grpc: [1", &[]).unwrap_err(),
+    ];
+    assert_snapshot!(told.join("\n"), @r#"
+    --config: can't read `FOLDER/missing.toml`: No such file or directory (os error 2)
+    --config: `FOLDER/azp-scaler.json` is neither TOML nor YAML by its name: call it `.toml`, `.yaml` or `.yml`
+    --config: `FOLDER/a.toml` can't be parsed: TOML parse error at line 1, column 6 unclosed table, expected `]`
+    --config: `FOLDER/a.yaml` can't be parsed: while parsing a flow sequence, expected ',' or ']' at byte 8 line 2 column 1
+    "#);
+}

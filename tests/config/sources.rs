@@ -1,0 +1,158 @@
+//! Defaults, file, environment, and the short way in.
+
+use std::time::Duration;
+
+use azp_scaler::config::{Credential, LogFormat, Settings};
+use jiff::SignedDuration;
+use secrecy::ExposeSecret as _;
+
+use crate::{Folder, LEAST, pairs};
+
+#[test]
+fn what_is_left_out_is_as_the_contract_says() {
+    let settings = Folder::new().load("azp-scaler.toml", LEAST, &[]).unwrap();
+    assert_eq!(settings.grpc_listen, "0.0.0.0:6000".parse().unwrap());
+    assert_eq!(settings.http_listen, "0.0.0.0:8080".parse().unwrap());
+    assert_eq!(settings.log_format, LogFormat::Json);
+    let seconds = Duration::from_secs;
+    assert_eq!(settings.freshness.fresh_for, seconds(1));
+    assert_eq!(settings.freshness.answer_within, seconds(2));
+    assert_eq!(settings.freshness.first_answer_within, seconds(4));
+    assert_eq!(settings.freshness.tolerated_age, seconds(10));
+    assert_eq!(settings.background, seconds(30));
+    assert_eq!(settings.settle, SignedDuration::from_secs(30));
+    let [organization] = settings.organizations.as_slice() else { panic!("one") };
+    assert_eq!(&*organization.name, "contoso");
+    assert_eq!(organization.url.as_str(), "https://dev.azure.com/contoso");
+    assert_eq!(organization.namespaces, ["*"]);
+    assert!(matches!(&organization.credential, Credential::TokenFile(file) if file.ends_with("token")));
+    assert!(organization.certificate_authority.is_none() && organization.proxy.is_none());
+    assert!(!organization.allow_plain_http);
+}
+
+/// Every setting, in TOML.
+const TOML: &str = r#"
+[grpc]
+listen = "127.0.0.1:6001"
+allow_tokens_without_tls = false
+[http]
+listen = "[::1]:8081"
+[log]
+format = "text"
+[polling]
+fresh_for = "500ms"
+answer_within = "4500ms"
+tolerated_age = "1m30s"
+background = "1h30m"
+[decisions]
+settle = "0s"
+[kubernetes]
+view = "off"
+[[organizations]]
+name = "premises"
+url = "http://azure.contoso.local:8080/tfs/Default Collection/"
+credential = { kind = "personal_access_token", env = "TOKEN" }
+namespaces = ["ci", "builds"]
+parallel_jobs = "off"
+certificate_authority = "FOLDER/token"
+proxy = "http://proxy:3128"
+allow_plain_http = true
+"#;
+
+/// The same, in YAML.
+const YAML: &str = r#"
+grpc: { listen: "127.0.0.1:6001", allow_tokens_without_tls: false }
+http: { listen: "[::1]:8081" }
+log: { format: text }
+polling:
+  fresh_for: 500ms
+  answer_within: 4500ms
+  tolerated_age: 1m30s
+  background: 1h30m
+decisions:
+  settle: 0s
+kubernetes: { view: "off" }
+organizations:
+- name: premises
+  url: http://azure.contoso.local:8080/tfs/Default Collection/
+  credential: { kind: personal_access_token, env: TOKEN }
+  namespaces: [ci, builds]
+  parallel_jobs: "off"
+  certificate_authority: FOLDER/token
+  proxy: http://proxy:3128
+  allow_plain_http: true
+"#;
+
+#[test]
+fn toml_and_yaml_say_the_same() {
+    let folder = Folder::new();
+    let environment = [("TOKEN", " hidden-token ")];
+    let toml = folder.load("a.toml", TOML, &environment).unwrap();
+    let yaml = folder.load("b.yaml", YAML, &environment).unwrap();
+    assert_eq!(format!("{toml:?}"), format!("{yaml:?}"));
+
+    assert_eq!(toml.grpc_listen, "127.0.0.1:6001".parse().unwrap());
+    assert_eq!(toml.http_listen, "[::1]:8081".parse().unwrap());
+    assert_eq!(toml.log_format, LogFormat::Text);
+    assert_eq!(toml.freshness.fresh_for, Duration::from_millis(500));
+    assert_eq!(toml.freshness.answer_within, Duration::from_millis(4500));
+    assert_eq!(toml.freshness.first_answer_within, Duration::from_millis(4500), "the first is never the faster one");
+    assert_eq!(toml.freshness.tolerated_age, Duration::from_secs(90));
+    assert_eq!(toml.background, Duration::from_mins(90));
+    assert_eq!(toml.settle, SignedDuration::ZERO);
+    let organization = &toml.organizations[0];
+    assert_eq!(organization.url.as_str(), "http://azure.contoso.local:8080/tfs/Default%20Collection/");
+    assert_eq!(organization.namespaces, ["ci", "builds"]);
+    assert!(
+        matches!(&organization.credential, Credential::TokenVariable { token, .. } if token.expose_secret() == "hidden-token")
+    );
+    assert!(organization.certificate_authority.is_some() && organization.allow_plain_http);
+    assert_eq!(organization.proxy.as_ref().unwrap().as_str(), "http://proxy:3128/");
+    assert!(!format!("{toml:?}").contains("hidden-token"));
+}
+
+#[test]
+fn the_environment_wins() {
+    let text = format!("{LEAST}\n[polling]\nfresh_for = \"3s\"\ntolerated_age = \"20s\"\n");
+    let environment = [
+        ("AZP_SCALER__POLLING__FRESH_FOR", "5s"),
+        ("AZP_SCALER__LOG__FORMAT", "text"),
+        ("AZP_SCALER_PORT", "tcp://10.0.0.1:6000"),
+        ("AZP_SCALER_SERVICE_HOST", "10.0.0.1"),
+        ("HOME", "/root"),
+    ];
+    let settings = Folder::new().load("azp-scaler.toml", &text, &environment).unwrap();
+    assert_eq!(settings.freshness.fresh_for, Duration::from_secs(5));
+    assert_eq!(settings.freshness.tolerated_age, Duration::from_secs(20), "what it doesn't say stays");
+    assert_eq!(settings.log_format, LogFormat::Text);
+}
+
+#[test]
+fn the_short_way_needs_no_file() {
+    for (url, name) in [
+        ("https://dev.azure.com/contoso", "contoso"),
+        ("https://dev.azure.com/contoso/", "contoso"),
+        ("https://fabrikam.visualstudio.com", "fabrikam"),
+        ("https://fabrikam.visualstudio.com/DefaultCollection", "fabrikam"),
+        ("https://azure.contoso.local/tfs/Builds", "Builds"),
+        ("http://127.0.0.1:8000/demo", "demo"),
+    ] {
+        let settings = Settings::load(None, pairs(&[("AZP_URL", url), ("AZP_TOKEN", "hidden-token")])).unwrap();
+        let [organization] = settings.organizations.as_slice() else { panic!("one") };
+        assert_eq!(&*organization.name, name, "{url}");
+        assert!(
+            matches!(&organization.credential, Credential::TokenVariable { token, .. } if token.expose_secret() == "hidden-token")
+        );
+        assert!(!format!("{settings:?}").contains("hidden-token"));
+    }
+}
+
+#[test]
+fn the_short_way_takes_a_token_file_and_a_file_without_organizations() {
+    let folder = Folder::new();
+    let token = folder.file("other", "hidden-token");
+    let environment = [("AZP_URL", "https://dev.azure.com/contoso"), ("AZP_TOKEN_FILE", token.to_str().unwrap())];
+    let settings = folder.load("azp-scaler.yml", "log: { format: text }", &environment).unwrap();
+    assert_eq!(settings.log_format, LogFormat::Text);
+    assert!(matches!(&settings.organizations[0].credential, Credential::TokenFile(file) if *file == token));
+}
