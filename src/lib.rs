@@ -24,6 +24,7 @@ pub mod pools;
 pub mod protocol;
 pub mod scaling;
 pub mod snapshot;
+pub mod telemetry;
 pub mod trigger;
 pub mod version;
 pub mod web;
