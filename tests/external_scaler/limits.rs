@@ -1,14 +1,17 @@
 //! What is bounded: time, messages, size.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use azp_scaler::{
     external_scaler::Service,
     metrics::Metrics,
-    pools::FailureClass,
+    pools::{Directory, FailureClass},
     protocol::{GetMetricsRequest, external_scaler_server::ExternalScaler},
 };
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request};
 
@@ -24,6 +27,28 @@ async fn a_call_is_answered_within_five_seconds_whatever_happens() {
     assert!(status.message().starts_with("no answer within 5 s"), "{}", status.message());
     assert_eq!(began.elapsed(), Duration::from_secs(5));
     assert!(service.get_metric_spec(Request::new(reference(&[]))).await.is_ok(), "specs don't wait for Azure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_at_once_are_bounded_and_the_rest_are_told() {
+    let metrics = Metrics::new();
+    let pool = OnePool::hanging();
+    let directory: Arc<dyn Directory> = pool.clone();
+    let service = Arc::new(Service::new(directory, organizations(), metrics.clone(), CancellationToken::new()));
+    let mut hanging = JoinSet::new();
+    for _ in 0..2_048 {
+        let service = Arc::clone(&service);
+        hanging.spawn(async move { service.is_active(Request::new(reference(&[]))).await });
+    }
+    while pool.asked.load(Ordering::Relaxed) < 2_048 {
+        tokio::task::yield_now().await;
+    }
+    let status = service.is_active(Request::new(reference(&[]))).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.message().starts_with("more than 2048 calls at once: poll less often"), "{}", status.message());
+    assert!(hanging.join_all().await.iter().all(Result::is_err), "each gave up after five seconds");
+    assert!(service.get_metric_spec(Request::new(reference(&[]))).await.is_ok(), "there is room again");
+    assert_eq!(metrics.grpc_requests_total.with_label_values(&["IsActive", "DEADLINE_EXCEEDED"]).get(), 2_048);
 }
 
 #[tokio::test]

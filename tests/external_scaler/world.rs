@@ -1,7 +1,10 @@
 //! A pool that a test drives by hand, and the real server in front of it.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -51,6 +54,8 @@ pub(crate) struct OnePool {
     desk: Mutex<Option<Arc<Desk>>>,
     failure: Mutex<Option<Arc<Failure>>>,
     hangs: bool,
+    /// How often it was asked.
+    pub(crate) asked: AtomicUsize,
 }
 
 impl OnePool {
@@ -70,6 +75,7 @@ impl OnePool {
 
 impl Directory for OnePool {
     fn open<'a>(&'a self, _: &'a str, _: &'a PoolSelector) -> Opening<'a> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async {
             if self.hangs {
                 std::future::pending::<()>().await;
