@@ -51,10 +51,7 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
         }
         Placement::Assigned { trigger } => {
             let others = (0..).zip(&decision.triggers).filter(|(other, _)| *other != trigger).map(|(_, other)| other);
-            (
-                format!("{} starts an agent for it", owner_of(decision, trigger)),
-                standings(decision, others, demands),
-            )
+            (format!("{} starts an agent for it", owner_of(decision, trigger)), standings(decision, others, demands))
         }
         Placement::WaitingForCapacity => (
             "every ScaledJob that fits is at its maximum; it gets an agent when one of theirs ends, or when a \

@@ -108,7 +108,8 @@ const HEADERS: [(HeaderName, &str); 3] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
-fn router(site: Site) -> Router {
+/// The pages, without connections.
+pub fn router(site: Site) -> Router {
     let Site { directory, metrics, readiness, clock } = site;
     let exposition = Exposition::new(metrics);
     let shared = Arc::new(Shared { directory, exposition, readiness, clock, started_at: clock.now() });

@@ -92,7 +92,9 @@ struct Filter {
 /// The query can't be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum BadQuery {
-    #[error("the query can't be read: write it as `name=value&name=value`, with other characters as `%` and their number")]
+    #[error(
+        "the query can't be read: write it as `name=value&name=value`, with other characters as `%` and their number"
+    )]
     Unreadable,
     #[error("`{name}` is no parameter of `/api/v1/jobs`; there are `organization`, `pool`, `decision` and `limit`")]
     Unknown { name: String, value: String },

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::decision::{AgentState, Decision, Placement};
 
-/// How many jobs, and how many agents, are listed for each pool.
+/// How many triggers, waiting jobs, running jobs and agents are listed for each pool.
 const ROWS: usize = 200;
 
 /// What the page says besides the pools.
@@ -63,6 +63,7 @@ struct Section<'a> {
     longest_wait: Option<String>,
     unplaced: usize,
     triggers: Vec<Trigger<'a>>,
+    all_triggers: usize,
     waiting: JobTable<'a>,
     running: JobTable<'a>,
     agents: Agents<'a>,
@@ -101,6 +102,9 @@ struct AgentRow<'a> {
 
 impl<'a> Section<'a> {
     fn of(seen: &'a PoolSeen) -> Self {
+        let mut triggers = report::triggers(seen);
+        let all_triggers = triggers.len();
+        triggers.truncate(ROWS);
         let mut section = Self {
             pool: report::pool(seen),
             decided: seen.decision.is_some(),
@@ -109,7 +113,8 @@ impl<'a> Section<'a> {
             queued: seen.queued().count(),
             longest_wait: seen.longest_wait().map(spoken),
             unplaced: 0,
-            triggers: report::triggers(seen),
+            triggers,
+            all_triggers,
             waiting: JobTable::default(),
             running: JobTable::default(),
             agents: Agents::default(),
@@ -128,7 +133,7 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// How many jobs have a decision.
+    /// How many jobs have this decision.
     fn jobs(&self, label: &str) -> usize {
         self.pool.jobs.as_ref().and_then(|counts| counts.get(label)).copied().unwrap_or_default()
     }
@@ -146,11 +151,19 @@ impl<'a> JobTable<'a> {
         self.total += 1;
         if self.rows.len() < ROWS {
             let job = report::job(seen, decision, place);
-            let end_of_wait = job.assigned_at.unwrap_or(seen.now);
+            let runs = job.assigned_at.filter(|_| matches!(decision.jobs[place], Placement::Running { .. }));
+            let end_of_wait = runs.unwrap_or(seen.now);
             let waited = job.queued_at.map(|since| spoken(between(since, end_of_wait)));
-            let runs = job.assigned_at.map(|since| spoken(between(since, seen.now)));
+            let runs = runs.map(|since| spoken(between(since, seen.now)));
             self.rows.push(JobRow { job, waited, runs });
         }
+    }
+}
+
+impl JobRow<'_> {
+    /// Whether somebody has to do something about it, so that the reasons are shown unasked while they are few.
+    fn is_to_be_mended(&self) -> bool {
+        matches!(self.job.decision, "unmatched" | "not-understood") && self.job.reasons.len() <= 5
     }
 }
 
@@ -173,6 +186,11 @@ impl<'a> Agents<'a> {
         }
         agents
     }
+}
+
+/// A message in its pieces: `true` for those between backticks, which are names and values.
+fn pieces(message: &str) -> impl Iterator<Item = (bool, &str)> {
+    message.split('`').enumerate().map(|(place, piece)| (place % 2 == 1, piece)).filter(|(_, piece)| !piece.is_empty())
 }
 
 /// A time as people say it, in two units at most.

@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::seen::PoolSeen;
 use crate::{
     agent::Agent,
-    decision::{AgentState, AgentStanding, Decision, Placement, TriggerDecision},
+    caseless::Caseless,
+    decision::{AgentStanding, AgentState, Decision, Placement, TriggerDecision},
     demand::Demand,
     explain::explain,
     job_request::JobRequest,
@@ -96,6 +97,7 @@ pub(super) struct OwnAgents {
 
 /// An unfinished job and where it goes.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "these are the fields' names in the API")]
 pub(super) struct Job<'a> {
     pub(super) id: i64,
     pub(super) organization: &'a str,
@@ -180,7 +182,7 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         pool: &seen.name,
         scaled_job: (&own.id).into(),
         capabilities: capabilities.sorted().into_iter().collect(),
-        parent: trigger.parent.as_deref(),
+        parent: trigger.parent.as_ref().map(Caseless::as_str),
         jobs_without_demands: match trigger.jobs_without_demands {
             JobsWithoutDemands::Take => "take",
             JobsWithoutDemands::Leave => "leave",
@@ -224,7 +226,7 @@ pub(super) fn job<'a>(seen: &'a PoolSeen, decision: &'a Decision, place: usize) 
         Placement::Assigned { trigger } | Placement::Settling { trigger } => (None, Some(trigger_of(trigger))),
         Placement::WaitingForCapacity | Placement::Unmatched | Placement::NotUnderstood => (None, None),
     };
-    let explanation = explain(decision, place);
+    let explanation = explain(decision, place, seen.now);
     Job {
         id: request.id.0,
         organization: &seen.organization,

@@ -40,12 +40,13 @@ impl PoolSeen {
     }
 
     fn at(desk: &Desk) -> Self {
+        // The pool first: what it has seen already must not be newer than what it is shown now.
+        let mut pool = desk.pool();
         let (snapshot, failure) = {
             let look = desk.look();
             let look = look.borrow();
             (look.snapshot.clone(), look.failure.clone())
         };
-        let mut pool = desk.pool();
         let now = desk.now();
         if let Some(snapshot) = &snapshot {
             pool.refresh(snapshot, now);

@@ -28,7 +28,7 @@ const HEAD_WITHIN: Duration = Duration::from_secs(65);
 /// A request's head may be this long.
 const HEAD_BYTES: usize = 32 * 1024;
 /// A connection takes no new requests after this, so that a reader that never reads does not keep its place.
-const CONNECTION_AGE: Duration = Duration::from_secs(300);
+const CONNECTION_AGE: Duration = Duration::from_mins(5);
 /// Time for the answer under way when a connection or the program ends.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Pause after the listener failed, as it does when there are no more file descriptors.
@@ -93,10 +93,8 @@ mod tests {
         let (client, server) = tokio::io::duplex(1024);
         let never = || async { std::future::pending::<&str>().await };
         let large = || async { "x".repeat(1 << 20) };
-        let router = Router::new()
-            .route("/", get(|| async { "hello" }))
-            .route("/never", get(never))
-            .route("/large", get(large));
+        let router =
+            Router::new().route("/", get(|| async { "hello" })).route("/never", get(never)).route("/large", get(large));
         let stop = CancellationToken::new();
         (client, tokio::spawn(converse(server, router, stop.clone())), stop)
     }
