@@ -30,7 +30,10 @@ use axum::{
     routing::get,
 };
 use jiff::Timestamp;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -80,6 +83,9 @@ pub async fn serve(listener: TcpListener, site: Site, stop: CancellationToken) {
     server::serve(listener, router(site), stop).await;
 }
 
+/// How many answers about pools are made at a time.
+const TURNS: usize = 2;
+
 /// What requests share.
 struct Shared {
     directory: Arc<dyn Directory>,
@@ -87,6 +93,7 @@ struct Shared {
     readiness: watch::Receiver<Readiness>,
     clock: Clock,
     started_at: Timestamp,
+    turns: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -112,7 +119,8 @@ const HEADERS: [(HeaderName, &str); 3] = [
 pub fn router(site: Site) -> Router {
     let Site { directory, metrics, readiness, clock } = site;
     let exposition = Exposition::new(metrics);
-    let shared = Arc::new(Shared { directory, exposition, readiness, clock, started_at: clock.now() });
+    let turns = Arc::new(Semaphore::new(TURNS));
+    let shared = Arc::new(Shared { directory, exposition, readiness, clock, started_at: clock.now(), turns });
     Router::new()
         .route("/", get(status_page))
         .route("/style.css", get(style))
@@ -146,24 +154,39 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn metrics_page(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.exposition.text(&shared.pools()) {
+    let make = |shared: &Shared| match shared.exposition.text(&shared.pools()) {
         Ok(text) => ([(header::CONTENT_TYPE, exposition::TEXT_FORMAT)], text).into_response(),
         Err(fault) => failed(&fault),
-    }
+    };
+    apart(shared, make).await
 }
 
 async fn status_page(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
-    let frame = page::Frame {
-        now: shared.clock.now(),
-        started_at: shared.started_at,
-        style: &style_path(),
-        not_ready: shared.readiness.borrow().reason(),
-        refreshing: uri.query() != Some("refresh=off"),
+    let refreshing = uri.query() != Some("refresh=off");
+    let make = move |shared: &Shared| {
+        let frame = page::Frame {
+            now: shared.clock.now(),
+            started_at: shared.started_at,
+            style: &style_path(),
+            not_ready: shared.readiness.borrow().reason(),
+            refreshing,
+        };
+        match page::render(frame, &shared.pools()) {
+            Ok(text) => Html(text).into_response(),
+            Err(fault) => failed(&fault),
+        }
     };
-    match page::render(frame, &shared.pools()) {
-        Ok(text) => Html(text).into_response(),
-        Err(fault) => failed(&fault),
-    }
+    apart(shared, make).await
+}
+
+/// Makes an answer where it holds up nobody: long queues take long to describe, and KEDA's questions come first.
+async fn apart(shared: Arc<Shared>, make: impl FnOnce(&Shared) -> Response + Send + 'static) -> Response {
+    let turn = Arc::clone(&shared.turns).acquire_owned().await.expect("turns are never closed");
+    let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        make(&shared)
+    });
+    made.await.unwrap_or_else(|fault| failed(&fault))
 }
 
 /// Where the style is now: another place for another content, so that it can be kept for ever.

@@ -13,7 +13,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{
-    Shared,
+    Shared, apart,
     report::{self, Job, Pool, Trigger},
     seen::PoolSeen,
 };
@@ -47,14 +47,16 @@ struct Jobs<'a> {
 
 /// `/api/v1/pools`.
 pub(super) async fn pools(State(shared): State<Arc<Shared>>) -> Response {
-    let seen = shared.pools();
-    Json(Pools { pools: seen.iter().map(report::pool).collect() }).into_response()
+    apart(shared, |shared| Json(Pools { pools: shared.pools().iter().map(report::pool).collect() }).into_response())
+        .await
 }
 
 /// `/api/v1/triggers`.
 pub(super) async fn triggers(State(shared): State<Arc<Shared>>) -> Response {
-    let seen = shared.pools();
-    Json(Triggers { triggers: seen.iter().flat_map(report::triggers).collect() }).into_response()
+    let make = |shared: &Shared| {
+        Json(Triggers { triggers: shared.pools().iter().flat_map(report::triggers).collect() }).into_response()
+    };
+    apart(shared, make).await
 }
 
 /// `/api/v1/jobs`.
@@ -66,8 +68,7 @@ pub(super) async fn jobs(
         Ok(filter) => filter,
         Err(fault) => return fault.into_response(),
     };
-    let seen = shared.pools();
-    Json(filter.apply(&seen)).into_response()
+    apart(shared, move |shared| Json(filter.apply(&shared.pools())).into_response()).await
 }
 
 /// Anything else below `/api`.
