@@ -182,11 +182,11 @@ async fn status_page(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
 /// Makes an answer where it holds up nobody: long queues take long to describe, and KEDA's questions come first.
 async fn apart(shared: Arc<Shared>, make: impl FnOnce(&Shared) -> Response + Send + 'static) -> Response {
     let turn = Arc::clone(&shared.turns).acquire_owned().await.expect("turns are never closed");
-    let made = tokio::task::spawn_blocking(move || {
+    let answer = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         make(&shared)
     });
-    made.await.unwrap_or_else(|fault| failed(&fault))
+    answer.await.unwrap_or_else(|fault| failed(&fault))
 }
 
 /// Where the style is now: another place for another content, so that it can be kept for ever.
