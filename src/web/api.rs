@@ -1,6 +1,6 @@
 //! `/api/v1`: what the page says, for machines. Reads the query, answers in JSON, faults included.
 //!
-//! Knows HTTP and [`report`](super::report); what the fields mean is said there and in `docs/api.md`.
+//! Knows HTTP and [`report`]; what the fields mean is said there and in `docs/api.md`.
 
 use std::{collections::HashSet, sync::Arc};
 
