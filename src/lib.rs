@@ -23,6 +23,7 @@ pub mod pool;
 pub mod pools;
 pub mod protocol;
 pub mod scaling;
+pub mod simulator;
 pub mod snapshot;
 pub mod telemetry;
 pub mod trigger;

@@ -1,0 +1,27 @@
+//! A simulated organisation with a simulated cluster, and KEDA's arithmetic between them: the demo's world, and the test
+//! bed on which the scaler is tried.
+//!
+//! ```text
+//! [plan] ──▶ [world] = [organization] (agents, job requests, Azure's assignment)
+//!                    + [cluster] (ScaledJobs, Kubernetes Jobs, pods) ◀── [keda] (how many to create)
+//!                    ──▶ [story] in words, [accounts] summed up, [claims]: why each surplus agent came
+//! ```
+//!
+//! Nothing in the world is left to chance but what its seed draws: the same plan tells the same story. It may import
+//! the wire types of `azure_devops` and KEDA's protocol; it must not import the other edges, and it does not know how the
+//! scaler decides.
+
+mod agenda;
+
+pub mod accounts;
+pub mod claims;
+pub mod cluster;
+pub mod keda;
+pub mod organization;
+pub mod plan;
+pub mod story;
+pub mod world;
+
+pub use accounts::Summary;
+pub use plan::Plan;
+pub use world::World;

@@ -1,0 +1,222 @@
+//! Which job each agent was started for, and what became of that job when the agent runs none: every surplus agent has
+//! a cause, and one loss never excuses two agents.
+//!
+//! ```text
+//! Decision ──▶ [Basis] ──▶ new agents claim jobs ──▶ Azure gives the jobs out ──▶ claims are used, swapped or lost
+//! ```
+//!
+//! An unused agent claims one job, and no two unused agents of a ScaledJob claim the same. When Azure gives an agent a
+//! job that a sister of the same ScaledJob claims, the two swap claims: agents of one ScaledJob are alike. A claim is lost
+//! when its job goes to anybody else, is cancelled, or was gone before the agent was created.
+//!
+//! Pure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::{
+    cluster::{Cluster, JobKey, KubernetesJob},
+    keda::Strategy,
+};
+use crate::{
+    decision::{Decision, Placement},
+    job_request::RequestId,
+    trigger::ScaledJobId,
+};
+
+/// Why an agent was started that never ran a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// What the decision was made of had passed when KEDA acted: the job had an agent already or was gone, or an agent
+    /// that the decision counted had left.
+    Staleness,
+    /// An agent that is nobody's came free after the decision and took the job.
+    ForeignCameFree,
+    /// An agent that is nobody's and that was idle at the decision took the job, though the decision had kept it for
+    /// another or had not counted on it.
+    ForeignWasIdle,
+    /// Azure gave the job to an agent that another ScaledJob had started for another job.
+    OtherScaledJob,
+    /// A later decision gave the job to another ScaledJob, whose agent ran it.
+    Moved,
+    /// The job was cancelled while it waited.
+    Cancelled,
+    /// The strategy does not subtract agents that are on their way.
+    StartUpRace,
+    /// Kept idle on purpose: `minReplicaCount`.
+    MinimumReplicas,
+    /// No cause was found, which is a fault of the scaler or of the simulator.
+    Unexplained,
+}
+
+impl Cause {
+    /// The cause in words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Staleness => "the world had moved on since the decision",
+            Self::ForeignCameFree => "a static agent came free and took the job",
+            Self::ForeignWasIdle => "a static agent that was idle took the job",
+            Self::OtherScaledJob => "Azure gave the job to another ScaledJob's agent",
+            Self::Moved => "a later decision moved the job",
+            Self::Cancelled => "the job was cancelled while it waited",
+            Self::StartUpRace => "the strategy does not see agents on their way",
+            Self::MinimumReplicas => "kept idle by minReplicaCount",
+            Self::Unexplained => "UNEXPLAINED",
+        }
+    }
+}
+
+/// What an agent was started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A job, by a decision that was made of what was seen at that moment.
+    On(RequestId, Duration),
+    /// Nothing any more.
+    Lost(Cause),
+}
+
+/// What a decision wanted of one ScaledJob.
+#[derive(Clone, Debug, Default)]
+pub struct Basis {
+    /// When what it was made of was seen.
+    pub seen_at: Duration,
+    /// The jobs that the ScaledJob's agents are to run, in order: those that agents are to be started for, and those that
+    /// its idle agents can take.
+    pub wanted: Vec<RequestId>,
+    /// Azure's numbers of the ScaledJob's online agents.
+    pub counted: BTreeSet<i64>,
+}
+
+impl Basis {
+    /// Reads it from a decision; `seen_at` is when its snapshot was taken, counted from the world's beginning.
+    #[must_use]
+    pub fn of(decision: &Decision, scaled_job: &ScaledJobId, seen_at: Duration) -> Self {
+        let owned =
+            |owner: Option<u32>| owner.is_some_and(|place| decision.scaled_jobs[place as usize].id == *scaled_job);
+        let wanted = |placement: &Placement| match *placement {
+            Placement::Assigned { trigger } => owned(Some(decision.triggers[trigger as usize].scaled_job)),
+            Placement::IdleAgent { agent } => owned(decision.agents[agent as usize].owner),
+            _ => false,
+        };
+        let jobs = decision.snapshot.jobs.iter().zip(&decision.jobs);
+        let agents = decision.snapshot.agents.iter().zip(&decision.agents);
+        Self {
+            seen_at,
+            wanted: jobs.filter(|(_, placement)| wanted(placement)).map(|(job, _)| job.id).collect(),
+            counted: agents
+                .filter(|(agent, standing)| agent.online && owned(standing.owner))
+                .map(|(agent, _)| agent.id)
+                .collect(),
+        }
+    }
+}
+
+/// Who was given a job.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Taker {
+    /// An agent of this Kubernetes Job.
+    Started(JobKey),
+    /// An agent that is nobody's, free since then.
+    Foreign { free_since: Duration },
+}
+
+/// What each of `created` new agents of a ScaledJob is started for. Agents that are unused still and have lost their
+/// jobs, or have jobs that the decision no longer wants of them, take the first of the wanted ones: KEDA has
+/// subtracted them.
+pub(super) fn claim(
+    cluster: &mut Cluster,
+    scaled_job: usize,
+    created: u32,
+    basis: &Basis,
+    is_queued: impl Fn(RequestId) -> bool,
+) -> Vec<Claim> {
+    let scaling = cluster.scaled_jobs[scaled_job].plan.scaling.clone();
+    let sisters = cluster.jobs.values().filter(|job| job.scaled_job == scaled_job);
+    let claimed: BTreeSet<RequestId> =
+        sisters.clone().filter(|job| job.is_unused()).filter_map(|job| job.claim.request()).collect();
+    let unfinished: BTreeSet<i64> = sisters.filter(|job| !job.is_finished()).filter_map(|job| job.agent).collect();
+    let gone = basis.counted.difference(&unfinished).count();
+
+    let (waiting, passed): (Vec<_>, Vec<_>) =
+        basis.wanted.iter().copied().filter(|id| !claimed.contains(id)).partition(|id| is_queued(*id));
+    let mut waiting = waiting.into_iter();
+    let wanted: BTreeSet<RequestId> = basis.wanted.iter().copied().collect();
+    let mut without_job = 0;
+    let lost_first = |job: &&mut KubernetesJob| job.claim.request().is_some();
+    let mut adopters: Vec<&mut KubernetesJob> = cluster
+        .jobs
+        .values_mut()
+        .filter(|job| job.scaled_job == scaled_job && job.is_unused())
+        .filter(|job| job.claim.request().is_none_or(|id| !wanted.contains(&id)))
+        .collect();
+    adopters.sort_by_key(lost_first);
+    for job in adopters {
+        match waiting.next() {
+            Some(id) => job.claim = Claim::On(id, basis.seen_at),
+            None => without_job += usize::from(job.claim.request().is_none()),
+        }
+    }
+    let on_jobs = waiting.map(|id| Claim::On(id, basis.seen_at));
+    let stale =
+        passed.iter().map(|_| Claim::Lost(Cause::Staleness)).chain((0..gone).map(|_| Claim::Lost(Cause::Staleness)));
+    let idle_on_purpose = (scaling.min_replicas as usize).saturating_sub(without_job);
+    let kept = (0..idle_on_purpose).map(|_| Claim::Lost(Cause::MinimumReplicas));
+    let rest = if scaling.strategy == Strategy::Default { Cause::Unexplained } else { Cause::StartUpRace };
+    let claims = on_jobs.chain(stale).chain(kept).chain(std::iter::repeat(Claim::Lost(rest)));
+    claims.take(created as usize).collect()
+}
+
+/// Azure has given a job to an agent.
+pub(super) fn taken(jobs: &mut BTreeMap<JobKey, KubernetesJob>, request: RequestId, taker: Taker) {
+    let takers = match taker {
+        Taker::Started(key) => jobs.get(&key).map(|job| (job.scaled_job, job.claim)),
+        Taker::Foreign { .. } => None,
+    };
+    let losers = jobs.iter_mut().filter(|(key, job)| {
+        let is_taker = matches!(taker, Taker::Started(taker) if taker == **key);
+        !is_taker && job.is_unused() && job.claim.request() == Some(request)
+    });
+    for (_, loser) in losers {
+        let Claim::On(_, seen_at) = loser.claim else { continue };
+        loser.claim = match (taker, takers) {
+            (Taker::Foreign { free_since }, _) if free_since <= seen_at => Claim::Lost(Cause::ForeignWasIdle),
+            (Taker::Foreign { .. }, _) => Claim::Lost(Cause::ForeignCameFree),
+            (_, Some((scaled_job, claim))) if scaled_job == loser.scaled_job => claim,
+            (_, Some((_, claim))) if claim.request() == Some(request) => Claim::Lost(Cause::Moved),
+            _ => Claim::Lost(Cause::OtherScaledJob),
+        };
+    }
+}
+
+/// A job is gone without having had an agent.
+pub(super) fn cancelled(jobs: &mut BTreeMap<JobKey, KubernetesJob>, request: RequestId) {
+    for job in jobs.values_mut().filter(|job| job.is_unused() && job.claim.request() == Some(request)) {
+        job.claim = Claim::Lost(Cause::Cancelled);
+    }
+}
+
+impl Claim {
+    /// The job claimed.
+    #[must_use]
+    pub fn request(self) -> Option<RequestId> {
+        match self {
+            Self::On(request, _) => Some(request),
+            Self::Lost(_) => None,
+        }
+    }
+
+    /// Why an agent with this claim is surplus when all is over: a job that it might still run is no excuse.
+    #[must_use]
+    pub fn cause_of_surplus(self) -> Cause {
+        match self {
+            Self::On(..) => Cause::Unexplained,
+            Self::Lost(cause) => cause,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The simulated cluster: ScaledJobs and the Kubernetes Jobs that KEDA has created for them, from pod to agent to end.
+//!
+//! Like the organisation it only changes state; the [`world`](super::world) says when.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{claims::Claim, keda::JobCount, plan::ScaledJobPlan};
+use crate::capability::CapabilitySet;
+
+/// Tells the Kubernetes Jobs of a world apart, in the order in which they were created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobKey(u64);
+
+/// A ScaledJob.
+#[derive(Debug)]
+pub struct SimulatedScaledJob {
+    /// As planned.
+    pub plan: ScaledJobPlan,
+    /// What its agents register with.
+    pub registers_with: Arc<CapabilitySet>,
+}
+
+/// A Kubernetes Job with its one pod and its one agent.
+#[derive(Debug)]
+pub struct KubernetesJob {
+    /// Place of its ScaledJob.
+    pub scaled_job: usize,
+    /// The pod's name, which is the agent's, too.
+    pub pod: Arc<str>,
+    /// How far it is.
+    pub stage: Stage,
+    /// Azure's number for the agent, once it has registered.
+    pub agent: Option<i64>,
+    /// What it was started for.
+    pub claim: Claim,
+}
+
+/// How far a Kubernetes Job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Its pod does not run yet.
+    Pending,
+    /// Its pod runs, its agent has not registered.
+    Registering,
+    /// Its agent waits for a job.
+    Idle,
+    /// Its agent has a job.
+    Busy,
+    /// Its agent has run its one job.
+    Leaving,
+    /// The Job is finished; the agent may still be registered.
+    Finished,
+}
+
+impl KubernetesJob {
+    /// Whether its agent has not been given a job yet.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.stage <= Stage::Idle
+    }
+
+    /// Whether KEDA no longer counts it.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.stage == Stage::Finished
+    }
+}
+
+/// All ScaledJobs and those of their Kubernetes Jobs that are of interest still.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    /// The ScaledJobs, in the plan's order.
+    pub scaled_jobs: Vec<SimulatedScaledJob>,
+    /// Kubernetes Jobs that are unfinished, or whose agents are registered.
+    pub jobs: BTreeMap<JobKey, KubernetesJob>,
+    /// Kubernetes Jobs created so far.
+    pub created: u64,
+}
+
+impl Cluster {
+    /// Creates a Kubernetes Job.
+    pub fn create(&mut self, scaled_job: usize, claim: Claim, random: &mut fastrand::Rng) -> JobKey {
+        let name = &self.scaled_jobs[scaled_job].plan.id.name;
+        let pod = format!("{name}-{}-{}", suffix(random), suffix(random)).into();
+        let key = JobKey(self.created);
+        self.created += 1;
+        self.jobs.insert(key, KubernetesJob { scaled_job, pod, stage: Stage::Pending, agent: None, claim });
+        key
+    }
+
+    /// A ScaledJob's Kubernetes Jobs as KEDA counts them.
+    #[must_use]
+    pub fn count(&self, scaled_job: usize) -> JobCount {
+        let unfinished = self.jobs.values().filter(|job| job.scaled_job == scaled_job && !job.is_finished());
+        unfinished.fold(JobCount::default(), |count, job| JobCount {
+            running: count.running + 1,
+            pending: count.pending + u32::from(job.stage == Stage::Pending),
+        })
+    }
+
+    /// The Kubernetes Job whose agent has this number.
+    #[must_use]
+    pub fn job_of_agent(&self, agent: i64) -> Option<JobKey> {
+        self.jobs.iter().find(|(_, job)| job.agent == Some(agent)).map(|(key, _)| *key)
+    }
+}
+
+/// What Kubernetes makes generated names of.
+const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// The generated end of a name.
+fn suffix(random: &mut fastrand::Rng) -> String {
+    (0..5).map(|_| char::from(LETTERS[random.usize(..LETTERS.len())])).collect()
+}

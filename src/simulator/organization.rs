@@ -1,0 +1,259 @@
+//! The simulated organisation: pools with agents and job requests, and Azure's own way of bringing them together.
+//!
+//! Azure serves the oldest job first, and gives it to any idle agent that satisfies it, whatever the agent was started
+//! for. The state changes here and nowhere else; *when* it changes is the [`world`](super::world)'s affair.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::plan::JobKind;
+use crate::{capability::CapabilitySet, demand::DemandSet, job_request::RequestId};
+
+/// A pool of the organisation. Moments are counted from the world's beginning.
+#[derive(Debug)]
+pub struct SimulatedPool {
+    /// Azure's number.
+    pub id: i64,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Registered agents by number.
+    pub agents: BTreeMap<i64, SimulatedAgent>,
+    /// Unfinished job requests by number, which is by age, too.
+    pub requests: BTreeMap<RequestId, SimulatedRequest>,
+    queued: BTreeSet<RequestId>,
+    idle: BTreeSet<i64>,
+    fits: Fits,
+}
+
+/// A registered agent.
+#[derive(Debug)]
+pub struct SimulatedAgent {
+    /// Azure's number.
+    pub id: i64,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it registered with.
+    pub capabilities: Arc<CapabilitySet>,
+    /// Whether it has a session.
+    pub online: bool,
+    /// Whether it may take jobs.
+    pub enabled: bool,
+    /// Whether it leaves after one job.
+    pub ephemeral: bool,
+    /// When it registered.
+    pub created_at: Duration,
+    /// When `online` last changed.
+    pub status_changed_at: Duration,
+    /// Since when it has had no job.
+    pub free_since: Duration,
+    /// The request that it has been given.
+    pub assigned: Option<RequestId>,
+    /// The request that it finished last.
+    pub last_completed: Option<RequestId>,
+    set: usize,
+}
+
+/// An unfinished job request.
+#[derive(Debug)]
+pub struct SimulatedRequest {
+    /// Azure's number.
+    pub id: RequestId,
+    /// What it is.
+    pub kind: JobKind,
+    /// When it was queued.
+    pub queued_at: Duration,
+    /// When an agent was reserved for it.
+    pub assigned_at: Option<Duration>,
+    /// When that agent had received it.
+    pub received_at: Option<Duration>,
+    /// The reserved agent.
+    pub agent: Option<i64>,
+    set: usize,
+}
+
+/// Which sets of demands which sets of capabilities satisfy, worked out once each.
+#[derive(Debug, Default)]
+struct Fits {
+    demands: Vec<(Arc<[Box<str>]>, DemandSet)>,
+    capabilities: Vec<Arc<CapabilitySet>>,
+    known: BTreeMap<(usize, usize), bool>,
+}
+
+impl SimulatedAgent {
+    fn is_idle(&self) -> bool {
+        let spent = self.ephemeral && self.last_completed.is_some();
+        self.online && self.enabled && self.assigned.is_none() && !spent
+    }
+}
+
+impl SimulatedPool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(id: i64, name: Arc<str>) -> Self {
+        Self {
+            id,
+            name,
+            agents: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            queued: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            fits: Fits::default(),
+        }
+    }
+
+    /// Whether the request waits for an agent.
+    #[must_use]
+    pub fn is_queued(&self, request: RequestId) -> bool {
+        self.queued.contains(&request)
+    }
+
+    /// The requests that wait for an agent, oldest first.
+    pub fn queued(&self) -> impl Iterator<Item = &SimulatedRequest> {
+        self.queued.iter().map(|id| &self.requests[id])
+    }
+
+    /// The registered agents that satisfy a request, the offline and the disabled ones included.
+    pub fn matched_agents(&self, request: RequestId) -> impl Iterator<Item = &SimulatedAgent> {
+        let demands = &self.fits.demands[self.requests[&request].set].1;
+        self.agents.values().filter(move |agent| agent.capabilities.satisfies(demands))
+    }
+
+    /// Registers an agent.
+    pub fn register(&mut self, mut agent: SimulatedAgent) {
+        agent.set = self.fits.capability_set(&agent.capabilities);
+        if agent.is_idle() {
+            self.idle.insert(agent.id);
+        }
+        self.agents.insert(agent.id, agent);
+    }
+
+    /// Queues a job.
+    pub fn queue(&mut self, id: RequestId, kind: JobKind, at: Duration) {
+        let set = self.fits.demand_set(&kind.demands);
+        let request =
+            SimulatedRequest { id, kind, queued_at: at, assigned_at: None, received_at: None, agent: None, set };
+        self.requests.insert(id, request);
+        self.queued.insert(id);
+    }
+
+    /// The oldest queued request that an idle agent satisfies, with one such agent.
+    pub fn choose(&mut self, random: &mut fastrand::Rng) -> Option<(RequestId, i64)> {
+        let mut without_agent = BTreeSet::new();
+        for id in &self.queued {
+            let set = self.requests[id].set;
+            if without_agent.contains(&set) {
+                continue;
+            }
+            let fits = &mut self.fits;
+            let able = self.idle.iter().filter(|agent| fits.satisfied(set, self.agents[agent].set));
+            let able: Vec<i64> = able.copied().collect();
+            if let Some(&agent) = random.choice(&able) {
+                return Some((*id, agent));
+            }
+            without_agent.insert(set);
+        }
+        None
+    }
+
+    /// Reserves an agent for a request.
+    pub fn assign(&mut self, request: RequestId, agent: i64, at: Duration) {
+        if let (Some(request), Some(agent)) = (self.requests.get_mut(&request), self.agents.get_mut(&agent)) {
+            request.assigned_at = Some(at);
+            request.agent = Some(agent.id);
+            agent.assigned = Some(request.id);
+            self.queued.remove(&request.id);
+            self.idle.remove(&agent.id);
+        }
+    }
+
+    /// The reserved agent has received its job.
+    pub fn receive(&mut self, request: RequestId, at: Duration) {
+        if let Some(request) = self.requests.get_mut(&request) {
+            request.received_at = Some(at);
+        }
+    }
+
+    /// A job has run: its request is gone, and its agent is free or spent.
+    pub fn finish(&mut self, request: RequestId, at: Duration) -> Option<SimulatedRequest> {
+        let request = self.requests.remove(&request)?;
+        if let Some(agent) = request.agent.and_then(|agent| self.agents.get_mut(&agent)) {
+            agent.assigned = None;
+            agent.last_completed = Some(request.id);
+            agent.free_since = at;
+            if agent.is_idle() {
+                self.idle.insert(agent.id);
+            }
+        }
+        Some(request)
+    }
+
+    /// A request that still waits is gone; one that has an agent stays.
+    pub fn cancel(&mut self, request: RequestId) -> Option<SimulatedRequest> {
+        if !self.queued.remove(&request) {
+            return None;
+        }
+        self.requests.remove(&request)
+    }
+
+    /// An agent loses its session.
+    pub fn go_offline(&mut self, agent: i64, at: Duration) {
+        self.idle.remove(&agent);
+        if let Some(agent) = self.agents.get_mut(&agent) {
+            agent.online = false;
+            agent.status_changed_at = at;
+        }
+    }
+
+    /// An agent's registration is removed.
+    pub fn unregister(&mut self, agent: i64) {
+        self.idle.remove(&agent);
+        self.agents.remove(&agent);
+    }
+}
+
+impl SimulatedAgent {
+    /// An agent that registers now.
+    #[must_use]
+    pub fn new(id: i64, name: Arc<str>, capabilities: Arc<CapabilitySet>, ephemeral: bool, at: Duration) -> Self {
+        Self {
+            id,
+            name,
+            capabilities,
+            online: true,
+            enabled: true,
+            ephemeral,
+            created_at: at,
+            status_changed_at: at,
+            free_since: at,
+            assigned: None,
+            last_completed: None,
+            set: 0,
+        }
+    }
+}
+
+impl Fits {
+    fn demand_set(&mut self, demands: &Arc<[Box<str>]>) -> usize {
+        self.demands.iter().position(|(have, _)| have == demands).unwrap_or_else(|| {
+            self.demands.push((Arc::clone(demands), DemandSet::parse(demands.iter())));
+            self.demands.len() - 1
+        })
+    }
+
+    fn capability_set(&mut self, capabilities: &Arc<CapabilitySet>) -> usize {
+        self.capabilities.iter().position(|have| have == capabilities).unwrap_or_else(|| {
+            self.capabilities.push(Arc::clone(capabilities));
+            self.capabilities.len() - 1
+        })
+    }
+
+    fn satisfied(&mut self, demands: usize, capabilities: usize) -> bool {
+        *self
+            .known
+            .entry((demands, capabilities))
+            .or_insert_with(|| self.capabilities[capabilities].satisfies(&self.demands[demands].1))
+    }
+}
