@@ -14,12 +14,16 @@
 mod agenda;
 
 pub mod accounts;
+pub mod answers;
 pub mod claims;
 pub mod cluster;
+pub mod demo;
 pub mod keda;
+pub mod live;
 pub mod organization;
 pub mod plan;
 pub mod story;
+pub mod virtual_run;
 pub mod world;
 
 pub use accounts::Summary;

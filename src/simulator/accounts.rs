@@ -48,8 +48,19 @@ impl Accounts {
         within.map_or(0.0, |(hundredths, _)| float(*hundredths) / 100.0)
     }
 
-    /// Sums up after `elapsed`, with the agents that were started and the causes of those that never ran a job.
-    pub(super) fn sum_up(&self, elapsed: Duration, started: u64, surplus: BTreeMap<Cause, u64>) -> Summary {
+    /// Sums up after `elapsed`, with the agents that were started, and for each of those that never ran a job the cause and
+    /// by how much the decision was late.
+    pub(super) fn sum_up(
+        &self,
+        elapsed: Duration,
+        started: u64,
+        unused: impl Iterator<Item = (Cause, Duration)>,
+    ) -> Summary {
+        let (mut surplus, mut stalest) = (BTreeMap::new(), Duration::ZERO);
+        for (cause, late) in unused {
+            *surplus.entry(cause).or_default() += 1;
+            stalest = stalest.max(late);
+        }
         let requests: u64 = self.requests.values().sum();
         let minutes = elapsed.as_secs_f64() / 60.0;
         Summary {
@@ -62,6 +73,7 @@ impl Accounts {
             agents_per_job: ratio(float(started), float(self.jobs_on_started_agents)),
             surplus_agents: surplus.values().sum(),
             surplus_by_cause: surplus,
+            stalest_decision: stalest.as_secs_f64(),
             wait_median: self.wait(0.5),
             wait_p95: self.wait(0.95),
             wait_max: self.wait(1.0),
@@ -102,6 +114,8 @@ pub struct Summary {
     pub surplus_agents: u64,
     /// The same by why they were started.
     pub surplus_by_cause: BTreeMap<Cause, u64>,
+    /// Where staleness is the cause: how old at most was what the decision had seen when KEDA acted, in seconds.
+    pub stalest_decision: f64,
     /// Half of the jobs waited no longer for their agent, in seconds.
     pub wait_median: f64,
     /// All but one in twenty waited no longer.
@@ -138,6 +152,9 @@ impl fmt::Display for Summary {
         for (cause, count) in &self.surplus_by_cause {
             row(&format!("  {}", cause.text()), count.to_string())?;
         }
+        if self.stalest_decision > 0.0 {
+            row("  oldest decision among those that were too old", format!("{:.1} s", self.stalest_decision))?;
+        }
         let wait = format!("{:.1} / {:.1} / {:.1} s", self.wait_median, self.wait_p95, self.wait_max);
         row("wait for an agent, median / p95 / longest", wait)?;
         row("Azure DevOps requests per minute", format!("{:.1}", self.azure_requests_per_minute))?;
@@ -147,6 +164,8 @@ impl fmt::Display for Summary {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
 
     #[test]
@@ -155,13 +174,13 @@ mod tests {
         for seconds in 1..=100 {
             accounts.waited(Duration::from_secs(seconds));
         }
-        let summary = accounts.sum_up(Duration::from_mins(1), 0, BTreeMap::new());
+        let summary = accounts.sum_up(Duration::from_mins(1), 0, iter::empty());
         assert_eq!((summary.wait_median, summary.wait_p95, summary.wait_max), (50.0, 95.0, 100.0));
     }
 
     #[test]
     fn a_world_without_jobs_divides_by_nothing() {
-        let summary = Accounts::default().sum_up(Duration::ZERO, 0, BTreeMap::new());
+        let summary = Accounts::default().sum_up(Duration::ZERO, 0, iter::empty());
         assert_eq!((summary.agents_per_job, summary.azure_requests_per_minute), (0.0, 0.0));
     }
 }

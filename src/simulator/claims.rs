@@ -13,6 +13,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter::{repeat, repeat_n},
     time::Duration,
 };
 
@@ -32,9 +33,10 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// What the decision was made of had passed when KEDA acted: the job had an agent already or was gone, or an agent
-    /// that the decision counted had left.
-    Staleness,
+    /// Staleness: when KEDA acted, the job already had an agent or was gone.
+    StaleJob,
+    /// Staleness: when KEDA acted, an agent that the decision had counted was gone, and KEDA no longer subtracted it.
+    StaleAgent,
     /// An agent that is nobody's came free after the decision and took the job.
     ForeignCameFree,
     /// An agent that is nobody's and that was idle at the decision took the job, though the decision had kept it for
@@ -42,8 +44,9 @@ pub enum Cause {
     ForeignWasIdle,
     /// Azure gave the job to an agent that another ScaledJob had started for another job.
     OtherScaledJob,
-    /// A later decision gave the job to another ScaledJob, whose agent ran it.
-    Moved,
+    /// Another ScaledJob's agent, started for the same job, ran it: the job was given to both at once, or moved from one
+    /// to the other.
+    StartedTwice,
     /// The job was cancelled while it waited.
     Cancelled,
     /// The strategy does not subtract agents that are on their way.
@@ -59,11 +62,12 @@ impl Cause {
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
-            Self::Staleness => "the world had moved on since the decision",
+            Self::StaleJob => "the job had an agent before KEDA acted",
+            Self::StaleAgent => "an agent that was counted had left before KEDA acted",
             Self::ForeignCameFree => "a static agent came free and took the job",
             Self::ForeignWasIdle => "a static agent that was idle took the job",
             Self::OtherScaledJob => "Azure gave the job to another ScaledJob's agent",
-            Self::Moved => "a later decision moved the job",
+            Self::StartedTwice => "two ScaledJobs started an agent for the job",
             Self::Cancelled => "the job was cancelled while it waited",
             Self::StartUpRace => "the strategy does not see agents on their way",
             Self::MinimumReplicas => "kept idle by minReplicaCount",
@@ -77,8 +81,8 @@ impl Cause {
 pub enum Claim {
     /// A job, by a decision that was made of what was seen at that moment.
     On(RequestId, Duration),
-    /// Nothing any more.
-    Lost(Cause),
+    /// Nothing any more. The time is the age of what the decision had seen when KEDA acted, where that is the cause.
+    Lost(Cause, Duration),
 }
 
 /// What a decision wanted of one ScaledJob.
@@ -134,6 +138,7 @@ pub(super) fn claim(
     scaled_job: usize,
     created: u32,
     basis: &Basis,
+    age: Duration,
     is_queued: impl Fn(RequestId) -> bool,
 ) -> Vec<Claim> {
     let scaling = cluster.scaled_jobs[scaled_job].plan.scaling.clone();
@@ -166,9 +171,9 @@ pub(super) fn claim(
     let stale =
         passed.iter().map(|_| Claim::Lost(Cause::Staleness)).chain((0..gone).map(|_| Claim::Lost(Cause::Staleness)));
     let idle_on_purpose = (scaling.min_replicas as usize).saturating_sub(without_job);
-    let kept = (0..idle_on_purpose).map(|_| Claim::Lost(Cause::MinimumReplicas));
+    let kept = repeat_n(Claim::lost(Cause::MinimumReplicas), idle_on_purpose);
     let rest = if scaling.strategy == Strategy::Default { Cause::Unexplained } else { Cause::StartUpRace };
-    let claims = on_jobs.chain(stale).chain(kept).chain(std::iter::repeat(Claim::Lost(rest)));
+    let claims = on_jobs.chain(stale_jobs).chain(stale_agents).chain(kept).chain(repeat(Claim::lost(rest)));
     claims.take(created as usize).collect()
 }
 
@@ -185,11 +190,11 @@ pub(super) fn taken(jobs: &mut BTreeMap<JobKey, KubernetesJob>, request: Request
     for (_, loser) in losers {
         let Claim::On(_, seen_at) = loser.claim else { continue };
         loser.claim = match (taker, takers) {
-            (Taker::Foreign { free_since }, _) if free_since <= seen_at => Claim::Lost(Cause::ForeignWasIdle),
-            (Taker::Foreign { .. }, _) => Claim::Lost(Cause::ForeignCameFree),
+            (Taker::Foreign { free_since }, _) if free_since <= seen_at => Claim::lost(Cause::ForeignWasIdle),
+            (Taker::Foreign { .. }, _) => Claim::lost(Cause::ForeignCameFree),
             (_, Some((scaled_job, claim))) if scaled_job == loser.scaled_job => claim,
-            (_, Some((_, claim))) if claim.request() == Some(request) => Claim::Lost(Cause::Moved),
-            _ => Claim::Lost(Cause::OtherScaledJob),
+            (_, Some((_, claim))) if claim.request() == Some(request) => Claim::lost(Cause::StartedTwice),
+            _ => Claim::lost(Cause::OtherScaledJob),
         };
     }
 }
@@ -197,7 +202,7 @@ pub(super) fn taken(jobs: &mut BTreeMap<JobKey, KubernetesJob>, request: Request
 /// A job is gone without having had an agent.
 pub(super) fn cancelled(jobs: &mut BTreeMap<JobKey, KubernetesJob>, request: RequestId) {
     for job in jobs.values_mut().filter(|job| job.is_unused() && job.claim.request() == Some(request)) {
-        job.claim = Claim::Lost(Cause::Cancelled);
+        job.claim = Claim::lost(Cause::Cancelled);
     }
 }
 
@@ -207,16 +212,21 @@ impl Claim {
     pub fn request(self) -> Option<RequestId> {
         match self {
             Self::On(request, _) => Some(request),
-            Self::Lost(_) => None,
+            Self::Lost(..) => None,
         }
     }
 
-    /// Why an agent with this claim is surplus when all is over: a job that it might still run is no excuse.
+    /// Why an agent with this claim is surplus when all is over, and by how much the decision was late where that is the
+    /// cause. A job that it might still run is no excuse.
     #[must_use]
-    pub fn cause_of_surplus(self) -> Cause {
+    pub fn cause_of_surplus(self) -> (Cause, Duration) {
         match self {
-            Self::On(..) => Cause::Unexplained,
-            Self::Lost(cause) => cause,
+            Self::On(..) => (Cause::Unexplained, Duration::ZERO),
+            Self::Lost(cause, age) => (cause, age),
         }
+    }
+
+    fn lost(cause: Cause) -> Self {
+        Self::Lost(cause, Duration::ZERO)
     }
 }

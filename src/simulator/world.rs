@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     accounts::{Accounts, Endpoint, Summary},
     agenda::{Agenda, Event},
-    claims::{self, Basis, Cause, Taker},
+    claims::{self, Basis, Taker},
     cluster::{Cluster, JobKey, SimulatedScaledJob, Stage},
     keda::{Reply, jobs_to_create},
     organization::{SimulatedAgent, SimulatedPool},
@@ -176,8 +176,9 @@ impl World {
         let scaled_job_id = plan.id.clone();
         let pool = plan.pool;
         self.tell(Happening::Created { scaled_job: scaled_job_id, count: created, value, running: count.running });
+        let age = self.now.saturating_sub(basis.seen_at);
         let is_queued = |request| self.pools.get(&pool).is_some_and(|pool| pool.is_queued(request));
-        for claim in claims::claim(&mut self.cluster, scaled_job, created, basis, is_queued) {
+        for claim in claims::claim(&mut self.cluster, scaled_job, created, basis, age, is_queued) {
             let job = self.cluster.create(scaled_job, claim, &mut self.random);
             self.enter_after(self.plan.delays.pod_start.clone(), Event::PodStart { job });
         }
@@ -235,11 +236,8 @@ impl World {
     /// The world summed up as it stands; an agent that has no job yet counts as surplus.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let mut surplus: BTreeMap<Cause, u64> = BTreeMap::new();
-        for job in self.cluster.jobs.values().filter(|job| job.is_unused()) {
-            *surplus.entry(job.claim.cause_of_surplus()).or_default() += 1;
-        }
-        self.accounts.sum_up(self.now, self.cluster.created, surplus)
+        let unused = self.cluster.jobs.values().filter(|job| job.is_unused());
+        self.accounts.sum_up(self.now, self.cluster.created, unused.map(|job| job.claim.cause_of_surplus()))
     }
 
     fn some_trigger_fits(&self, pool: i64, kind: &JobKind) -> bool {

@@ -1,0 +1,120 @@
+//! Azure's REST interface over a live world, as far as scalers use it. Without the token it answers as Azure does: with
+//! a page for signing in and a status that looks like success.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, Request, State},
+    http::{StatusCode, header},
+    middleware::{self, Next},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use crate::{
+    azure_devops::wire::List,
+    caseless::same,
+    simulator::{
+        accounts::Endpoint,
+        answers::{self, AgentDetails},
+    },
+};
+
+/// Serves until cancelled.
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, token: SecretString, cancel: CancellationToken) {
+    let base = format!("/{}/_apis/distributedtask/pools", shared.now().plan().organization);
+    let router = Router::new()
+        .route(&base, get(pools))
+        .route(&format!("{base}/{{pool}}"), get(pool))
+        .route(&format!("{base}/{{pool}}/jobrequests"), get(job_requests))
+        .route(&format!("{base}/{{pool}}/agents"), get(agents))
+        .layer(middleware::from_fn_with_state(Arc::new(token), sign_in))
+        .with_state(shared);
+    let served = axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await;
+    if let Err(fault) = served {
+        tracing::error!(%fault, "the simulated organisation no longer answers");
+    }
+}
+
+async fn sign_in(State(token): State<Arc<SecretString>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let decoded = given.and_then(|value| BASE64_STANDARD.decode(value.strip_prefix("Basic ")?).ok());
+    let let_in = decoded.is_some_and(|pair| pair.strip_prefix(b":") == Some(token.expose_secret().as_bytes()));
+    if let_in {
+        next.run(request).await
+    } else {
+        let page = "<!DOCTYPE html><html><head><title>Azure DevOps Services | Sign In</title></head></html>";
+        (StatusCode::NON_AUTHORITATIVE_INFORMATION, Html(page)).into_response()
+    }
+}
+
+/// What Azure says of a pool that is not there.
+fn no_such_pool(pool: i64) -> Response {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Refusal {
+        message: String,
+        type_key: &'static str,
+    }
+    let message = format!("VS402375: Agent pool {pool} does not exist or you do not have permissions to view it.");
+    (StatusCode::NOT_FOUND, Json(Refusal { message, type_key: "TaskAgentPoolNotFoundException" })).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PoolsQuery {
+    pool_name: Option<String>,
+}
+
+async fn pools(State(shared): State<Arc<Shared>>, Query(query): Query<PoolsQuery>) -> Response {
+    let mut world = shared.now();
+    world.count_request(Endpoint::Pools);
+    let asked = |name: &str| query.pool_name.as_deref().is_none_or(|wanted| same(wanted, name));
+    let pools: Vec<_> = world.pools().filter(|pool| asked(&pool.name)).map(answers::pool).collect();
+    Json(List::from(pools)).into_response()
+}
+
+async fn pool(State(shared): State<Arc<Shared>>, Path(id): Path<i64>) -> Response {
+    let mut world = shared.now();
+    world.count_request(Endpoint::Pools);
+    world.pool(id).map_or_else(|| no_such_pool(id), |pool| Json(answers::pool(pool)).into_response())
+}
+
+/// The unfinished job requests, whatever the query says: there is no history here. A pool that does not exist has none.
+async fn job_requests(State(shared): State<Arc<Shared>>, Path(id): Path<i64>) -> Response {
+    let mut world = shared.now();
+    world.count_request(Endpoint::JobRequests);
+    match world.pool(id) {
+        Some(pool) => Json(answers::job_requests(&world, pool)).into_response(),
+        None => Json(List::<()>::from(Vec::new())).into_response(),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct AgentsQuery {
+    include_capabilities: bool,
+    include_assigned_request: bool,
+    include_last_completed_request: bool,
+}
+
+async fn agents(State(shared): State<Arc<Shared>>, Path(id): Path<i64>, Query(query): Query<AgentsQuery>) -> Response {
+    let details = AgentDetails {
+        capabilities: query.include_capabilities,
+        assigned_request: query.include_assigned_request,
+        last_completed_request: query.include_last_completed_request,
+    };
+    let mut world = shared.now();
+    world.count_request(Endpoint::Agents);
+    match world.pool(id) {
+        Some(pool) => Json(answers::agents(&world, pool, details)).into_response(),
+        None => no_such_pool(id),
+    }
+}
