@@ -39,9 +39,9 @@ pub enum Cause {
     StaleAgent,
     /// An agent that is nobody's came free after the decision and took the job.
     ForeignCameFree,
-    /// An agent that is nobody's and that was idle at the decision took the job, though the decision had kept it for
-    /// another or had not counted on it.
-    ForeignWasIdle,
+    /// An agent of others that was idle at the decision took the job, though the decision had kept it for another job or
+    /// had not counted on it.
+    WasIdle,
     /// Azure gave the job to an agent that another ScaledJob had started for another job.
     OtherScaledJob,
     /// Another ScaledJob's agent, started for the same job, ran it: the job was given to both at once, or moved from one
@@ -65,7 +65,7 @@ impl Cause {
             Self::StaleJob => "the job had an agent before KEDA acted",
             Self::StaleAgent => "an agent that was counted had left before KEDA acted",
             Self::ForeignCameFree => "a static agent came free and took the job",
-            Self::ForeignWasIdle => "a static agent that was idle took the job",
+            Self::WasIdle => "an agent that was idle at the decision took the job",
             Self::OtherScaledJob => "Azure gave the job to another ScaledJob's agent",
             Self::StartedTwice => "two ScaledJobs started an agent for the job",
             Self::Cancelled => "the job was cancelled while it waited",
@@ -123,11 +123,11 @@ impl Basis {
 
 /// Who was given a job.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Taker {
-    /// An agent of this Kubernetes Job.
-    Started(JobKey),
-    /// An agent that is nobody's, free since then.
-    Foreign { free_since: Duration },
+pub(super) struct Taker {
+    /// The agent's Kubernetes Job; none where the agent is nobody's.
+    pub(super) job: Option<JobKey>,
+    /// Since when it was free.
+    pub(super) free_since: Duration,
 }
 
 /// What each of `created` new agents of a ScaledJob is started for. Agents that are unused still and have lost their
@@ -168,8 +168,8 @@ pub(super) fn claim(
         }
     }
     let on_jobs = waiting.map(|id| Claim::On(id, basis.seen_at));
-    let stale =
-        passed.iter().map(|_| Claim::Lost(Cause::Staleness)).chain((0..gone).map(|_| Claim::Lost(Cause::Staleness)));
+    let stale_jobs = repeat_n(Claim::Lost(Cause::StaleJob, age), passed.len());
+    let stale_agents = repeat_n(Claim::Lost(Cause::StaleAgent, age), gone);
     let idle_on_purpose = (scaling.min_replicas as usize).saturating_sub(without_job);
     let kept = repeat_n(Claim::lost(Cause::MinimumReplicas), idle_on_purpose);
     let rest = if scaling.strategy == Strategy::Default { Cause::Unexplained } else { Cause::StartUpRace };
@@ -179,22 +179,19 @@ pub(super) fn claim(
 
 /// Azure has given a job to an agent.
 pub(super) fn taken(jobs: &mut BTreeMap<JobKey, KubernetesJob>, request: RequestId, taker: Taker) {
-    let takers = match taker {
-        Taker::Started(key) => jobs.get(&key).map(|job| (job.scaled_job, job.claim)),
-        Taker::Foreign { .. } => None,
-    };
-    let losers = jobs.iter_mut().filter(|(key, job)| {
-        let is_taker = matches!(taker, Taker::Started(taker) if taker == **key);
-        !is_taker && job.is_unused() && job.claim.request() == Some(request)
-    });
+    let own = taker.job.and_then(|key| jobs.get(&key)).map(|job| (job.scaled_job, job.claim));
+    let losers = jobs.iter_mut().filter(|(key, job)| Some(**key) != taker.job && job.is_unused());
     for (_, loser) in losers {
-        let Claim::On(_, seen_at) = loser.claim else { continue };
-        loser.claim = match (taker, takers) {
-            (Taker::Foreign { free_since }, _) if free_since <= seen_at => Claim::lost(Cause::ForeignWasIdle),
-            (Taker::Foreign { .. }, _) => Claim::lost(Cause::ForeignCameFree),
-            (_, Some((scaled_job, claim))) if scaled_job == loser.scaled_job => claim,
-            (_, Some((_, claim))) if claim.request() == Some(request) => Claim::lost(Cause::StartedTwice),
-            _ => Claim::lost(Cause::OtherScaledJob),
+        let Claim::On(claimed, seen_at) = loser.claim else { continue };
+        if claimed != request {
+            continue;
+        }
+        loser.claim = match own {
+            Some((scaled_job, claim)) if scaled_job == loser.scaled_job => claim,
+            Some((_, claim)) if claim.request() == Some(request) => Claim::lost(Cause::StartedTwice),
+            _ if taker.free_since <= seen_at => Claim::lost(Cause::WasIdle),
+            Some(_) => Claim::lost(Cause::OtherScaledJob),
+            None => Claim::lost(Cause::ForeignCameFree),
         };
     }
 }

@@ -315,15 +315,12 @@ impl World {
         let assigned = &pool.requests[&request];
         self.accounts.waited(self.now.saturating_sub(assigned.queued_at));
         let runs_for = assigned.kind.runs_for.clone();
-        let taker = match self.cluster.job_of_agent(agent) {
-            Some(job) => {
-                self.accounts.jobs_on_started_agents += 1;
-                self.enter_stage(job, Stage::Busy);
-                Taker::Started(job)
-            }
-            None => Taker::Foreign { free_since },
-        };
-        claims::taken(&mut self.cluster.jobs, request, taker);
+        let job = self.cluster.job_of_agent(agent);
+        if let Some(job) = job {
+            self.accounts.jobs_on_started_agents += 1;
+            self.enter_stage(job, Stage::Busy);
+        }
+        claims::taken(&mut self.cluster.jobs, request, Taker { job, free_since });
         self.tell(Happening::Assigned { request, agent: name });
         let received = draw(&mut self.random, &self.plan.delays.receipt);
         let ended = received + draw(&mut self.random, &runs_for);
