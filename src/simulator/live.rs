@@ -91,7 +91,7 @@ impl LiveWorld {
 
     /// From now on KEDA polls this scaler. `decision` tells the decision in force of a pool; it only serves to tell why
     /// agents come to be surplus. A second call does nothing.
-    pub fn poll_scaler(&self, scaler: Endpoint, decision: DecisionInForce) {
+    pub fn poll_scaler(&self, scaler: Endpoint, decision: &DecisionInForce) {
         let polled = std::mem::take(&mut *self.polled.lock().unwrap_or_else(PoisonError::into_inner));
         let channel = scaler.timeout(polling::PATIENCE).connect_lazy();
         for (scaled_job, due) in polled.into_iter().enumerate() {

@@ -28,6 +28,7 @@ use crate::{
         decode::{self, AgentReader, NotTheAnswer},
         wire::List,
     },
+    job_request::JobRequest,
     pool::Pool,
     snapshot::Snapshot,
     trigger::{JobsWithoutDemands, Strategy, Trigger, TriggerId},
@@ -150,15 +151,21 @@ impl ScalerPool {
         conditions: &Conditions,
     ) -> Result<(Duration, Arc<Snapshot>), NotTheAnswer> {
         let now = world.now();
-        if let Some(known) = self.snapshot.as_ref().filter(|(seen_at, _)| now - *seen_at <= conditions.fresh_for) {
+        if let Some(known) =
+            self.snapshot.as_ref().filter(|(seen_at, _)| now.saturating_sub(*seen_at) <= conditions.fresh_for)
+        {
             return Ok(known.clone());
         }
         world.count_request(Endpoint::JobRequests);
-        let known = self.agents.as_ref().filter(|(asked_at, _)| now - *asked_at <= conditions.background).cloned();
+        let known = self
+            .agents
+            .as_ref()
+            .filter(|(asked_at, _)| now.saturating_sub(*asked_at) <= conditions.background)
+            .cloned();
         let Some(pool) = world.pool(pool_id) else { return Err(NotTheAnswer::NoObject) };
         let requests = pool.requests.values().map(|request| answers::job_request(world, pool, request));
         let queue = decode::queue(&serde_json::to_vec(&List::from(requests.collect::<Vec<_>>()))?)?;
-        let something_is_queued = queue.jobs.iter().any(|job| job.is_queued());
+        let something_is_queued = queue.jobs.iter().any(JobRequest::is_queued);
         let (agents_at, agents) = match known {
             Some(known) if !something_is_queued => known,
             _ => {

@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     job_request::RequestId,
-    simulator::{accounts::Summary, cluster::Stage, organization::SimulatedAgent, world::World},
+    simulator::{
+        accounts::Summary,
+        cluster::Stage,
+        organization::{SimulatedAgent, SimulatedPool},
+        world::World,
+    },
     trigger::ScaledJobId,
 };
 
@@ -79,7 +84,7 @@ pub struct StaticAgent {
 
 impl Observation {
     pub(super) fn of(world: &World) -> Self {
-        let queued = world.pools().flat_map(|pool| pool.queued()).map(|request| QueuedJob {
+        let queued = world.pools().flat_map(SimulatedPool::queued).map(|request| QueuedJob {
             id: request.id,
             pipeline: Arc::clone(&request.kind.pipeline),
             job: Arc::clone(&request.kind.job),
