@@ -1,6 +1,8 @@
 //! The simulated world from outside: its laws, its stories, and the real decision core in it.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 #![expect(clippy::cast_precision_loss, reason = "counts of jobs are small")]
+#![expect(clippy::print_stdout, reason = "the totals by cause are for people")]
 
 #[path = "simulator/live.rs"]
 mod live;

@@ -91,11 +91,12 @@ impl LiveWorld {
 
     /// From now on KEDA polls this scaler. `decision` tells the decision in force of a pool; it only serves to tell why
     /// agents come to be surplus. A second call does nothing.
-    pub fn poll_scaler(&self, scaler: Endpoint, decision: &DecisionInForce) {
+    pub fn poll_scaler(&self, scaler: Endpoint, decision: DecisionInForce) {
         let polled = std::mem::take(&mut *self.polled.lock().unwrap_or_else(PoisonError::into_inner));
         let channel = scaler.timeout(polling::PATIENCE).connect_lazy();
-        for (scaled_job, due) in polled.into_iter().enumerate() {
-            let polling = polling::poll(Arc::clone(&self.shared), scaled_job, due, channel.clone(), decision.clone());
+        let decisions = std::iter::repeat_n(decision, polled.len());
+        for ((scaled_job, due), decision) in polled.into_iter().enumerate().zip(decisions) {
+            let polling = polling::poll(Arc::clone(&self.shared), scaled_job, due, channel.clone(), decision);
             self.tasks.spawn(self.cancel.clone().run_until_cancelled_owned(polling));
         }
     }

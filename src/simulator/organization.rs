@@ -23,7 +23,8 @@ pub struct SimulatedPool {
     pub agents: BTreeMap<i64, SimulatedAgent>,
     /// Unfinished job requests by number, which is by age, too.
     pub requests: BTreeMap<RequestId, SimulatedRequest>,
-    queued: BTreeSet<RequestId>,
+    /// Queued requests, for each set of demands.
+    queued: Vec<BTreeSet<RequestId>>,
     idle: BTreeSet<i64>,
     fits: Fits,
 }
@@ -98,7 +99,7 @@ impl SimulatedPool {
             name,
             agents: BTreeMap::new(),
             requests: BTreeMap::new(),
-            queued: BTreeSet::new(),
+            queued: Vec::new(),
             idle: BTreeSet::new(),
             fits: Fits::default(),
         }
@@ -107,12 +108,12 @@ impl SimulatedPool {
     /// Whether the request waits for an agent.
     #[must_use]
     pub fn is_queued(&self, request: RequestId) -> bool {
-        self.queued.contains(&request)
+        self.requests.get(&request).is_some_and(|request| request.agent.is_none())
     }
 
     /// The requests that wait for an agent, oldest first.
     pub fn queued(&self) -> impl Iterator<Item = &SimulatedRequest> {
-        self.queued.iter().map(|id| &self.requests[id])
+        self.requests.values().filter(|request| request.agent.is_none())
     }
 
     /// The registered agents that satisfy a request, the offline and the disabled ones included.
@@ -136,26 +137,19 @@ impl SimulatedPool {
         let request =
             SimulatedRequest { id, kind, queued_at: at, assigned_at: None, received_at: None, agent: None, set };
         self.requests.insert(id, request);
-        self.queued.insert(id);
+        self.queued.resize_with(self.fits.demands.len(), BTreeSet::new);
+        self.queued[set].insert(id);
     }
 
     /// The oldest queued request that an idle agent satisfies, with one such agent.
     pub fn choose(&mut self, random: &mut fastrand::Rng) -> Option<(RequestId, i64)> {
-        let mut without_agent = BTreeSet::new();
-        for id in &self.queued {
-            let set = self.requests[id].set;
-            if without_agent.contains(&set) {
-                continue;
-            }
-            let fits = &mut self.fits;
-            let able = self.idle.iter().filter(|agent| fits.satisfied(set, self.agents[agent].set));
-            let able: Vec<i64> = able.copied().collect();
-            if let Some(&agent) = random.choice(&able) {
-                return Some((*id, agent));
-            }
-            without_agent.insert(set);
-        }
-        None
+        let Self { queued, idle, agents, fits, .. } = self;
+        let mut able = |set, agent: &i64| fits.satisfied(set, agents[agent].set);
+        let served = |&(set, _): &(usize, RequestId)| idle.iter().any(|agent| able(set, agent));
+        let oldest = queued.iter().enumerate().filter_map(|(set, ids)| Some((set, *ids.first()?)));
+        let (set, request) = oldest.filter(served).min_by_key(|(_, id)| *id)?;
+        let able: Vec<i64> = idle.iter().copied().filter(|agent| fits.satisfied(set, agents[agent].set)).collect();
+        random.choice(able).map(|agent| (request, agent))
     }
 
     /// Reserves an agent for a request.
@@ -164,7 +158,7 @@ impl SimulatedPool {
             request.assigned_at = Some(at);
             request.agent = Some(agent.id);
             agent.assigned = Some(request.id);
-            self.queued.remove(&request.id);
+            self.queued[request.set].remove(&request.id);
             self.idle.remove(&agent.id);
         }
     }
@@ -192,7 +186,8 @@ impl SimulatedPool {
 
     /// A request that still waits is gone; one that has an agent stays.
     pub fn cancel(&mut self, request: RequestId) -> Option<SimulatedRequest> {
-        if !self.queued.remove(&request) {
+        let set = self.requests.get(&request)?.set;
+        if !self.queued[set].remove(&request) {
             return None;
         }
         self.requests.remove(&request)

@@ -24,10 +24,8 @@ use super::{
 };
 use crate::{
     agent::{Agent, AgentNamePattern},
-    azure_devops::{
-        decode::{self, AgentReader, NotTheAnswer},
-        wire::List,
-    },
+    azure_devops::decode::{self, AgentReader, NotTheAnswer},
+    azure_devops::wire::List,
     job_request::JobRequest,
     pool::Pool,
     snapshot::Snapshot,

@@ -43,7 +43,12 @@ fn client(url: String, token: &str) -> Client {
 #[tokio::test]
 async fn the_real_client_reads_the_rest_interface() {
     let mut plan = demo::plan(1, Timestamp::UNIX_EPOCH);
-    plan.pools[0].arrivals.every = 0..=1;
+    let arrivals = &mut plan.pools[0].arrivals;
+    arrivals.every = 1..=2;
+    arrivals.kinds.truncate(5);
+    for kind in &mut arrivals.kinds {
+        kind.runs_for = 3_600_000..=3_600_000;
+    }
     let live = start(plan).await;
     let client = client(live.organization_url(), TOKEN);
     let pool = client.pool(&PoolSelector::Name("LINUX-pool".into())).await.unwrap();
@@ -150,7 +155,7 @@ async fn keda_polls_in_its_order_and_an_error_starts_nothing() {
         .serve_with_incoming(TcpListenerStream::new(listener));
     let scaler = tokio::spawn(scaler);
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    live.poll_scaler(endpoint, &DecisionInForce::new(|_| None));
+    live.poll_scaler(endpoint, DecisionInForce::new(|_| None));
 
     let (mut small, mut gpu) = (Vec::new(), Vec::new());
     while small.len() < 7 || gpu.len() < 3 {
