@@ -131,8 +131,9 @@ fn objection(module: &str, imported: &str, rest: &str) -> Option<String> {
         (_, Some(own)) => place(&ABOVE, imported).is_none_or(|other| other < own),
         _ if MEETING.contains(&module) => PURE.contains(&imported) || MEETING.contains(&imported),
         _ if EDGES.contains(&module) => {
+            let wire_of_the_simulator = module == "simulator" && imported == "azure_devops";
             let wire_of_the_simulator =
-                module == "simulator" && imported == "azure_devops" && rest.starts_with("::wire");
+                wire_of_the_simulator && (rest.starts_with("::wire") || rest.starts_with("::decode"));
             PURE.contains(&imported) || MEETING.contains(&imported) || wire_of_the_simulator
         }
         _ => {
@@ -189,6 +190,7 @@ fn this_test_sees_what_it_is_for() {
     assert!(objection("demand", "capability", "").is_some(), "capabilities know demands, not the other way round");
     assert!(objection("web", "azure_devops", "").is_some(), "edges never know each other");
     assert!(objection("simulator", "azure_devops", "::wire::Agent").is_none());
+    assert!(objection("simulator", "azure_devops", "::decode").is_none(), "a virtual run reads as the client does");
     assert!(objection("simulator", "azure_devops", "::client").is_some());
     assert!(objection("pool", "pools", "").is_some(), "the core knows nobody outside");
     assert!(objection("nowhere", "agent", "").is_some());
