@@ -46,7 +46,12 @@ pub struct PoolReference {
 ///
 /// When the body is no list of job requests.
 pub fn queue(body: &[u8]) -> Result<Queue, NotTheAnswer> {
-    let list: wire::List<wire::JobRequest<'_>> = object(body)?;
+    object(body).map(queue_of)
+}
+
+/// The queue that a list of job requests tells of; what has ended is passed over.
+#[must_use]
+pub fn queue_of(list: wire::List<wire::JobRequest<'_>>) -> Queue {
     let mut queue = Queue::default();
     let mut names = Names::default();
     queue.jobs.reserve(list.value.len());
@@ -74,7 +79,7 @@ pub fn queue(body: &[u8]) -> Result<Queue, NotTheAnswer> {
             },
         });
     }
-    Ok(queue)
+    queue
 }
 
 /// Reads the answer of `pools?poolName=`.

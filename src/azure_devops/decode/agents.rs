@@ -32,7 +32,15 @@ impl AgentReader {
     ///
     /// When the body is no list of agents.
     pub fn read(&mut self, body: &[u8]) -> Result<Vec<Agent>, NotTheAnswer> {
-        let list: wire::List<wire::Agent<'_>> = object(body)?;
+        self.agents_of(object(body)?)
+    }
+
+    /// The agents that a list tells of, by name.
+    ///
+    /// # Errors
+    ///
+    /// When an agent's capabilities are no map of texts.
+    pub fn agents_of(&mut self, list: wire::List<wire::Agent<'_>>) -> Result<Vec<Agent>, NotTheAnswer> {
         let mut agents = list
             .value
             .into_iter()
