@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CapabilitySet {
     /// Ordered by name as [`Caseless`] orders, that is by hash: look-ups compare numbers, not text.
-    entries: Vec<(Caseless, Box<str>)>,
+    entries: Vec<(Caseless, Caseless)>,
 }
 
 /// The text of a trigger's `capabilities` can't be read.
@@ -44,9 +44,12 @@ pub enum BadCapabilities {
 
 impl CapabilitySet {
     /// Collects names and values; of two values for one name the later wins.
-    pub fn new<N: AsRef<str>, V: Into<Box<str>>>(entries: impl IntoIterator<Item = (N, V)>) -> Self {
-        let mut entries: Vec<_> =
-            entries.into_iter().map(|(name, value)| (Caseless::new(name.as_ref()), value.into())).collect();
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(entries: impl IntoIterator<Item = (N, V)>) -> Self {
+        let caseless = |(name, value): (N, V)| (Caseless::new(name.as_ref()), Caseless::new(value.as_ref()));
+        Self::of(entries.into_iter().map(caseless).collect())
+    }
+
+    fn of(mut entries: Vec<(Caseless, Caseless)>) -> Self {
         // The sort is stable, so the last of a run of equal names is the one that came last.
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         entries.reverse();
@@ -57,7 +60,7 @@ impl CapabilitySet {
 
     /// The value of a capability, empty where it has none.
     #[must_use]
-    pub fn get(&self, name: &Caseless) -> Option<&str> {
+    pub fn get(&self, name: &Caseless) -> Option<&Caseless> {
         let at = self.entries.binary_search_by(|(have, _)| have.cmp(name)).ok()?;
         Some(&self.entries[at].1)
     }
@@ -79,14 +82,13 @@ impl CapabilitySet {
     pub fn sorted(&self) -> Vec<(&str, &str)> {
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_by(|(one, _), (other, _)| one.cmp_by_text(other));
-        entries.into_iter().map(|(name, value)| (name.as_str(), &**value)).collect()
+        entries.into_iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
     /// These capabilities and those of `base`; where both name one, these win.
     #[must_use]
     pub fn over(&self, base: &Self) -> Self {
-        let both = base.entries.iter().chain(&self.entries);
-        Self::new(both.map(|(name, value)| (name.as_str(), value.clone())))
+        Self::of(base.entries.iter().chain(&self.entries).cloned().collect())
     }
 
     /// These capabilities without some.
@@ -98,14 +100,14 @@ impl CapabilitySet {
 
     /// Names that both sets have with different values.
     pub fn collisions<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
-        let differs = |(name, value): &&(Caseless, Box<str>)| other.get(name).is_some_and(|theirs| *theirs != **value);
+        let differs = |(name, value): &&(Caseless, Caseless)| other.get(name).is_some_and(|theirs| theirs != value);
         self.entries.iter().filter(differs).map(|(name, _)| name.as_str())
     }
 
     /// Whether an agent that registered with these meets one demand.
     #[must_use]
     pub fn meets(&self, demand: &Demand) -> bool {
-        self.get(&demand.name).is_some_and(|value| demand.is_met_by(value))
+        self.get(&demand.name).is_some_and(|value| demand.is_met_by(value.as_str()))
     }
 
     /// Whether an agent that registered with these can run the job: it meets all demands, and all are understood.
@@ -120,7 +122,7 @@ impl FromStr for CapabilitySet {
 
     /// Reads the text of a trigger: `docker, java=17`, separated by commas or new lines.
     fn from_str(text: &str) -> Result<Self, BadCapabilities> {
-        let mut entries: Vec<(Caseless, Box<str>)> = Vec::new();
+        let mut entries: Vec<(Caseless, Caseless)> = Vec::new();
         for item in text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty()) {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             let (name, value) = (name.trim(), value.trim());
@@ -130,20 +132,20 @@ impl FromStr for CapabilitySet {
             if name.contains(char::is_whitespace) {
                 return Err(BadCapabilities::BlankInName(item.to_owned()));
             }
-            let name = Caseless::new(name);
+            let (name, value) = (Caseless::new(name), Caseless::new(value));
             match entries.iter().find(|(have, _)| *have == name) {
-                Some((_, first)) if **first != *value => {
+                Some((_, first)) if first.as_str() != value.as_str() => {
                     return Err(BadCapabilities::Twice {
-                        name: name.as_str().to_owned(),
+                        name: name.to_string(),
                         first: first.to_string(),
-                        second: value.to_owned(),
+                        second: value.to_string(),
                     });
                 }
                 Some(_) => {}
-                None => entries.push((name, value.into())),
+                None => entries.push((name, value)),
             }
         }
-        Ok(Self::new(entries.into_iter().map(|(name, value)| (name.as_str().to_owned(), value))))
+        Ok(Self::of(entries))
     }
 }
 

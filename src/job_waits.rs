@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn a_job_counts_once_when_it_gets_its_agent() {
         let mut counted = Counted::default();
-        assert_eq!(counted.take(&seen(101, &[job(1, None)])), []);
+        assert!(counted.take(&seen(101, &[job(1, None)])).is_empty());
         assert_eq!(counted.take(&seen(110, &[job(1, Some(107))])), [Duration::from_secs(7)]);
-        assert_eq!(counted.take(&seen(111, &[job(1, Some(107))])), []);
+        assert!(counted.take(&seen(111, &[job(1, Some(107))])).is_empty());
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn what_runs_at_the_start_was_counted_before() {
         let mut counted = Counted::default();
-        assert_eq!(counted.take(&seen(110, &[job(1, Some(102)), job(2, None)])), []);
+        assert!(counted.take(&seen(110, &[job(1, Some(102)), job(2, None)])).is_empty());
         assert_eq!(counted.take(&seen(120, &[job(1, Some(102)), job(2, Some(115))])), [Duration::from_secs(15)]);
     }
 
@@ -133,7 +133,7 @@ mod tests {
         counted.take(&seen(101, &[]));
         let mut silent = job(1, Some(105));
         silent.assigned_at = None;
-        assert_eq!(counted.take(&seen(106, &[silent])), []);
+        assert!(counted.take(&seen(106, &[silent])).is_empty());
         assert_eq!(counted.take(&seen(107, &[job(1, Some(105))])), [Duration::from_secs(5)]);
     }
 
@@ -142,7 +142,7 @@ mod tests {
         let mut counted = Counted::default();
         let first = seen(101, &[]);
         counted.take(&first);
-        assert_eq!(counted.take(&first), []);
+        assert!(counted.take(&first).is_empty());
         assert_eq!(counted.take(&seen(102, &[job(1, Some(99))])), [Duration::ZERO]);
         assert_eq!(counted.jobs.len(), 1);
         counted.take(&seen(103, &[]));

@@ -7,10 +7,12 @@
 //! Where the edges meet, in channels of snapshots: [`pools`]. What they count: [`metrics`].
 
 pub mod agent;
+pub mod app;
 pub mod assignment;
 pub mod azure_devops;
 pub mod capability;
 pub mod caseless;
+pub mod cli;
 pub mod config;
 pub mod decision;
 pub mod demand;

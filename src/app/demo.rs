@@ -63,8 +63,7 @@ impl Demo {
         let directory = scaler.directory();
         let decision = move |pool: i64| -> Option<Arc<Decision>> {
             let desk = directory.desks().into_iter().find(|desk| desk.id == pool)?;
-            let decision = desk.pool().current().cloned();
-            decision
+            desk.pool().current().cloned()
         };
         let endpoint = Endpoint::from_shared(format!("http://{}", scaler.grpc)).map_err(CantShow::Keda)?;
         world.poll_scaler(endpoint, DecisionInForce::new(decision));
@@ -87,8 +86,7 @@ impl Demo {
     #[must_use]
     pub fn decision(&self) -> Option<Arc<Decision>> {
         let desk = self.scaler.directory().desks().into_iter().next()?;
-        let decision = desk.pool().current().cloned();
-        decision
+        desk.pool().current().cloned()
     }
 
     /// No more jobs arrive.

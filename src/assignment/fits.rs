@@ -79,14 +79,11 @@ fn met_demands(demands: &[&Demand], columns: &[Column<'_>]) -> BitMatrix {
                 continue;
             };
             asked.any.iter().for_each(|row| met.set(*row, column));
-            if !asked.equal.is_empty() {
-                let value = Caseless::new(value);
-                if let Ok(place) = asked.equal.binary_search_by(|(wanted, _)| (*wanted).cmp(&value)) {
-                    met.set(asked.equal[place].1, column);
-                }
+            if let Ok(place) = asked.equal.binary_search_by(|(wanted, _)| (*wanted).cmp(value)) {
+                met.set(asked.equal[place].1, column);
             }
             if !asked.at_least.is_empty()
-                && let Some(have) = Version::parse(value)
+                && let Some(have) = Version::parse(value.as_str())
             {
                 asked.at_least.iter().filter(|(wanted, _)| have >= *wanted).for_each(|(_, row)| met.set(*row, column));
             }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long the rest may take to drain after arrivals have stopped.
-const DRAINS_WITHIN: Duration = Duration::from_secs(120);
+const DRAINS_WITHIN: Duration = Duration::from_mins(2);
 /// How often the terminal is drawn.
 const FRAME: Duration = Duration::from_millis(250);
 /// How often a line is printed.
@@ -80,7 +80,8 @@ impl Demo {
         let demo = Running::start(self.seed, app::clock()).await.map_err(|fault| Failed::Run(fault.to_string()))?;
         let page = demo.page();
         let ending = if live {
-            let mut screen = Screen::open().map_err(|error| Failed::Run(format!("can't draw on the terminal: {error}")))?;
+            let mut screen =
+                Screen::open().map_err(|error| Failed::Run(format!("can't draw on the terminal: {error}")))?;
             self.watch(&demo, FRAME, screen.quit(), |scene| screen.draw(&scene)).await
         } else {
             self.say(&format!("status page: {page}"));
@@ -95,21 +96,21 @@ impl Demo {
     async fn watch(
         &self,
         demo: &Running,
-        pace: Duration,
+        every: Duration,
         quit: impl Future<Output = ()>,
         mut show: impl FnMut(Scene),
     ) -> Ending {
         let start = Instant::now();
-        let mut ticks = interval(pace);
+        let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut stopping, page) = (false, demo.page());
+        let (mut draining, page) = (false, demo.page());
         let ended = async {
             loop {
                 ticks.tick().await;
                 let elapsed = start.elapsed();
-                if !stopping && self.duration.is_some_and(|duration| elapsed >= duration) {
+                if !draining && self.duration.is_some_and(|duration| elapsed >= duration) {
                     demo.stop_arrivals();
-                    stopping = true;
+                    draining = true;
                 }
                 show(Scene {
                     observation: demo.observe(),
@@ -117,7 +118,7 @@ impl Demo {
                     page: page.clone(),
                     arriving_for: self.duration.map(|duration| duration.saturating_sub(elapsed)),
                 });
-                if stopping && demo.is_drained() {
+                if draining && demo.is_drained() {
                     return Ending::Drained;
                 }
                 if self.duration.is_some_and(|duration| elapsed >= duration + DRAINS_WITHIN) {
@@ -158,7 +159,9 @@ impl Demo {
             (_, unexplained @ 1..) => Err(Failed::Run(format!("{unexplained} agents were surplus without a cause"))),
             (Ending::Stuck, _) => {
                 let waited = DRAINS_WITHIN.as_secs();
-                Err(Failed::Run(format!("jobs that some ScaledJob fits were still not run {waited} s after arrivals stopped")))
+                Err(Failed::Run(format!(
+                    "jobs that some ScaledJob fits were still not run {waited} s after arrivals stopped"
+                )))
             }
             (Ending::Stopped, _) => {
                 self.say("stopped before the rest had drained");

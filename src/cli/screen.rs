@@ -50,9 +50,12 @@ impl Screen {
     pub(super) fn quit(&mut self) -> impl Future<Output = ()> + use<> {
         let quit = self.quit.take();
         async move {
-            match quit {
-                Some(quit) if quit.await.is_ok() => {}
-                _ => std::future::pending().await,
+            let pressed = match quit {
+                Some(quit) => quit.await.is_ok(),
+                None => false,
+            };
+            if !pressed {
+                std::future::pending::<()>().await;
             }
         }
     }

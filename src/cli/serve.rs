@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_long_help = help::SERVE, after_help = "--help has the whole configuration.")]
 pub(super) struct Serve {
-    /// Configuration file, TOML or YAML; without it, the environment: AZP_URL and AZP_TOKEN_FILE
+    /// Configuration file, TOML or YAML; without it, the environment: `AZP_URL` and `AZP_TOKEN_FILE`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -24,7 +24,8 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failed> {
         // What is not Unicode is no setting of ours.
-        let environment = env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        let environment =
+            env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
         let settings =
             Settings::load(self.config.as_deref(), environment).map_err(|faults| Failed::Usage(faults.to_string()))?;
         telemetry::start(settings.log_format, env::var("RUST_LOG").ok().as_deref())
@@ -37,9 +38,9 @@ async fn serve(settings: &Settings) -> Result<(), Failed> {
     let cant_listen = |error: std::io::Error| Failed::Run(format!("can't listen for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(cant_listen)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cant_listen)?;
-    let scaler = Scaler::start(settings, app::clock()).await.map_err(|fault| match fault.is_configuration() {
-        true => Failed::Usage(fault.to_string()),
-        false => Failed::Run(fault.to_string()),
+    let scaler = Scaler::start(settings, app::clock()).await.map_err(|fault| {
+        let kind = if fault.is_configuration() { Failed::Usage } else { Failed::Run };
+        kind(fault.to_string())
     })?;
     let told = async {
         tokio::select! {

@@ -56,7 +56,9 @@ impl Scene {
     /// What was decided about a queued job, and which agent or ScaledJob that means.
     fn decided(&self, id: RequestId) -> (&str, &str) {
         let Some(decision) = &self.decision else { return ("not seen yet", "") };
-        let Some(place) = decision.snapshot.jobs.iter().position(|job| job.id == id) else { return ("not seen yet", "") };
+        let Some(place) = decision.snapshot.jobs.iter().position(|job| job.id == id) else {
+            return ("not seen yet", "");
+        };
         let placement = decision.jobs[place];
         let starter = |trigger: u32| &*decision.triggers[trigger as usize].trigger.id.scaled_job.name;
         let whom = match placement {
@@ -160,7 +162,10 @@ fn draw_scaled_jobs(frame: &mut Frame<'_>, area: Rect, stages: &[ScaledJobStages
         Constraint::Length(4),
     ];
     let header = Row::new(["ScaledJob", "value", "starting", "idle", "busy", "leaving", "max"]).style(Modifier::BOLD);
-    frame.render_widget(Table::new(stages.iter().map(row), widths).header(header).block(titled("Agents by ScaledJob")), area);
+    frame.render_widget(
+        Table::new(stages.iter().map(row), widths).header(header).block(titled("Agents by ScaledJob")),
+        area,
+    );
 }
 
 fn draw_static_agents(frame: &mut Frame<'_>, area: Rect, agents: &[StaticAgent]) {

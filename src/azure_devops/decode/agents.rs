@@ -125,6 +125,6 @@ mod tests {
         assert!(Arc::ptr_eq(&before[1].capabilities, &after[0].capabilities), "only the agent has changed");
         assert_eq!(reader.known.len(), 1, "an agent that is gone is forgotten");
         let changed = read(&mut reader, &[&VM_1.replace("17", "21")]);
-        assert_eq!(changed[0].capabilities.get(&"java".into()), Some("21"));
+        assert_eq!(changed[0].capabilities.get(&"java".into()), Some(&"21".into()));
     }
 }
