@@ -80,7 +80,8 @@ fn the_same_seed_tells_the_same_story() {
 /// unfinished Kubernetes Job whose agent has had its job.
 fn oracle(world: &World, scaled_job: usize) -> (Reply, Basis) {
     let cluster = world.cluster();
-    let fits = |place: usize, demands: &DemandSet| cluster.scaled_jobs[place].registers_with.satisfies(demands);
+    let fits =
+        |place: usize, demands: &DemandSet| cluster.scaled_jobs[place].registers_with.capabilities.satisfies(demands);
     let pool = world.pool(demo::POOL_ID).unwrap();
     let wanted: Vec<RequestId> = pool
         .queued()
@@ -140,8 +141,9 @@ fn a_scaler_that_counts_a_job_for_each_scaled_job_it_fits_starts_agents_twice() 
         let world = run_with(seed, |world, scaled_job| {
             let cluster = world.cluster();
             let registers_with = &cluster.scaled_jobs[scaled_job].registers_with;
-            let fits =
-                |request: &&SimulatedRequest| registers_with.satisfies(&DemandSet::parse(request.kind.demands.iter()));
+            let fits = |request: &&SimulatedRequest| {
+                registers_with.capabilities.satisfies(&DemandSet::parse(request.kind.demands.iter()))
+            };
             let queued = world.pool(demo::POOL_ID).unwrap().queued();
             let wanted: Vec<RequestId> = queued.filter(fits).map(|request| request.id).collect();
             let (perfect, basis) = oracle(world, scaled_job);
@@ -175,7 +177,7 @@ fn azure_gives_the_oldest_job_to_an_agent_that_satisfies_it_and_one_at_a_time() 
                 assert!(holders.insert(agent), "agent {agent} holds two jobs");
                 let agent = &pool.agents[&agent];
                 let demands = DemandSet::parse(request.kind.demands.iter());
-                assert!(agent.online && agent.enabled && agent.capabilities.satisfies(&demands));
+                assert!(agent.online && agent.enabled && agent.registered.capabilities.satisfies(&demands));
                 assert_eq!(agent.assigned, Some(request.id));
                 assert_eq!(agent.last_completed.filter(|_| agent.ephemeral), None, "one job each");
                 if request.assigned_at == Some(world.now())
@@ -184,7 +186,11 @@ fn azure_gives_the_oldest_job_to_an_agent_that_satisfies_it_and_one_at_a_time() 
                     assignments += 1;
                     let older = before.range(..request.id).filter(|(id, (queued, _))| *queued && pool.is_queued(**id));
                     for (id, (_, demands)) in older {
-                        assert!(!agent.capabilities.satisfies(demands), "job {id} is older and fits {}", agent.name);
+                        assert!(
+                            !agent.registered.capabilities.satisfies(demands),
+                            "job {id} is older and fits {}",
+                            agent.name
+                        );
                     }
                 }
             }

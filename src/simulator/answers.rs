@@ -104,11 +104,6 @@ pub fn agents<'a>(world: &World, pool: &'a SimulatedPool, details: AgentDetails)
 /// One agent, as far as the client reads it.
 #[must_use]
 pub fn agent<'a>(world: &World, agent: &'a SimulatedAgent, details: AgentDetails) -> wire::Agent<'a> {
-    let capabilities = || {
-        let entries = agent.capabilities.sorted().into_iter();
-        let entries: BTreeMap<_, _> = entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Capabilities::new(&entries)
-    };
     let request = |id: crate::job_request::RequestId| RequestReference { request_id: id.0 };
     wire::Agent {
         id: agent.id,
@@ -118,7 +113,7 @@ pub fn agent<'a>(world: &World, agent: &'a SimulatedAgent, details: AgentDetails
         status_changed_on: Some(world.timestamp(agent.status_changed_at)),
         assigned_request: agent.assigned.filter(|_| details.assigned_request).map(request),
         last_completed_request: agent.last_completed.filter(|_| details.last_completed_request).map(request),
-        system_capabilities: details.capabilities.then(capabilities),
+        system_capabilities: details.capabilities.then(|| Capabilities::Read(&agent.registered.json)),
         ..wire::Agent::default()
     }
 }

@@ -4,8 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{claims::Claim, keda::JobCount, plan::ScaledJobPlan};
-use crate::capability::CapabilitySet;
+use super::{claims::Claim, keda::JobCount, organization::Registered, plan::ScaledJobPlan};
 
 /// Tells the Kubernetes Jobs of a world apart, in the order in which they were created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +16,7 @@ pub struct SimulatedScaledJob {
     /// As planned.
     pub plan: ScaledJobPlan,
     /// What its agents register with.
-    pub registers_with: Arc<CapabilitySet>,
+    pub registers_with: Arc<Registered>,
 }
 
 /// A Kubernetes Job with its one pod and its one agent.

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::value::{RawValue, to_raw_value};
+
 use super::plan::JobKind;
 use crate::{capability::CapabilitySet, demand::DemandSet, job_request::RequestId};
 
@@ -37,7 +39,7 @@ pub struct SimulatedAgent {
     /// Its name.
     pub name: Arc<str>,
     /// What it registered with.
-    pub capabilities: Arc<CapabilitySet>,
+    pub registered: Arc<Registered>,
     /// Whether it has a session.
     pub online: bool,
     /// Whether it may take jobs.
@@ -55,6 +57,15 @@ pub struct SimulatedAgent {
     /// The request that it finished last.
     pub last_completed: Option<RequestId>,
     set: usize,
+}
+
+/// What agents that are alike register with.
+#[derive(Debug)]
+pub struct Registered {
+    /// The capabilities.
+    pub capabilities: CapabilitySet,
+    /// The same as a JSON map, made once.
+    pub json: Box<RawValue>,
 }
 
 /// An unfinished job request.
@@ -79,8 +90,22 @@ pub struct SimulatedRequest {
 #[derive(Debug, Default)]
 struct Fits {
     demands: Vec<(Arc<[Box<str>]>, DemandSet)>,
-    capabilities: Vec<Arc<CapabilitySet>>,
+    registered: Vec<Arc<Registered>>,
     known: BTreeMap<(usize, usize), bool>,
+}
+
+impl Registered {
+    /// Makes the JSON of some capabilities.
+    ///
+    /// # Panics
+    ///
+    /// Never: a map of texts is always JSON.
+    #[must_use]
+    pub fn new(capabilities: CapabilitySet) -> Self {
+        let map: BTreeMap<&str, &str> = capabilities.sorted().into_iter().collect();
+        let json = to_raw_value(&map).expect("a map of texts is JSON");
+        Self { capabilities, json }
+    }
 }
 
 impl SimulatedAgent {
@@ -119,12 +144,12 @@ impl SimulatedPool {
     /// The registered agents that satisfy a request, the offline and the disabled ones included.
     pub fn matched_agents(&self, request: RequestId) -> impl Iterator<Item = &SimulatedAgent> {
         let demands = &self.fits.demands[self.requests[&request].set].1;
-        self.agents.values().filter(move |agent| agent.capabilities.satisfies(demands))
+        self.agents.values().filter(move |agent| agent.registered.capabilities.satisfies(demands))
     }
 
     /// Registers an agent.
     pub fn register(&mut self, mut agent: SimulatedAgent) {
-        agent.set = self.fits.capability_set(&agent.capabilities);
+        agent.set = self.fits.capability_set(&agent.registered);
         if agent.is_idle() {
             self.idle.insert(agent.id);
         }
@@ -212,11 +237,11 @@ impl SimulatedPool {
 impl SimulatedAgent {
     /// An agent that registers now.
     #[must_use]
-    pub fn new(id: i64, name: Arc<str>, capabilities: Arc<CapabilitySet>, ephemeral: bool, at: Duration) -> Self {
+    pub fn new(id: i64, name: Arc<str>, registered: Arc<Registered>, ephemeral: bool, at: Duration) -> Self {
         Self {
             id,
             name,
-            capabilities,
+            registered,
             online: true,
             enabled: true,
             ephemeral,
@@ -238,10 +263,10 @@ impl Fits {
         })
     }
 
-    fn capability_set(&mut self, capabilities: &Arc<CapabilitySet>) -> usize {
-        self.capabilities.iter().position(|have| have == capabilities).unwrap_or_else(|| {
-            self.capabilities.push(Arc::clone(capabilities));
-            self.capabilities.len() - 1
+    fn capability_set(&mut self, registered: &Arc<Registered>) -> usize {
+        self.registered.iter().position(|have| have.capabilities == registered.capabilities).unwrap_or_else(|| {
+            self.registered.push(Arc::clone(registered));
+            self.registered.len() - 1
         })
     }
 
@@ -249,6 +274,6 @@ impl Fits {
         *self
             .known
             .entry((demands, capabilities))
-            .or_insert_with(|| self.capabilities[capabilities].satisfies(&self.demands[demands].1))
+            .or_insert_with(|| self.registered[capabilities].capabilities.satisfies(&self.demands[demands].1))
     }
 }

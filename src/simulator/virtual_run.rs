@@ -1,13 +1,13 @@
 //! A world in virtual time with the real decision core in it: as fast as it goes, and the same every time.
 //!
 //! ```text
-//! World ──KEDA polls S──▶ VirtualRun ──bodies of answers──▶ decode ──▶ Snapshot ──▶ [Pool::ask] ──▶ Answer
+//! World ──KEDA polls S──▶ VirtualRun ──wire types──▶ decode ──▶ Snapshot ──▶ [Pool::ask] ──▶ Answer
 //!   ▲                                                                                                │
 //!   └────────────────────── KEDA creates, `latency` later ◀──────────────────────────────────────────┘
 //! ```
 //!
 //! What stands between Azure and the core in the real program (requests, freshness, answers that take time) is imitated
-//! here in the least that matters: answers are read by the client's own code, a snapshot serves all who ask while it is
+//! here in the least that matters: answers are converted by the client's own code, a snapshot serves all who ask while it is
 //! fresh, and the world moves on before KEDA acts.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -162,13 +162,13 @@ impl ScalerPool {
             .cloned();
         let Some(pool) = world.pool(pool_id) else { return Err(NotTheAnswer::NoObject) };
         let requests = pool.requests.values().map(|request| answers::job_request(world, pool, request));
-        let queue = decode::queue(&serde_json::to_vec(&List::from(requests.collect::<Vec<_>>()))?)?;
+        let queue = decode::queue_of(List::from(requests.collect::<Vec<_>>()));
         let something_is_queued = queue.jobs.iter().any(JobRequest::is_queued);
         let (agents_at, agents) = match known {
             Some(known) if !something_is_queued => known,
             _ => {
                 let agents = pool.agents.values().map(|agent| answers::agent(world, agent, AgentDetails::ALL));
-                let agents = self.reader.read(&serde_json::to_vec(&List::from(agents.collect::<Vec<_>>()))?)?;
+                let agents = self.reader.agents_of(List::from(agents.collect::<Vec<_>>()))?;
                 world.count_request(Endpoint::Agents);
                 (now, Arc::new(agents))
             }

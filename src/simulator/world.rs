@@ -17,7 +17,7 @@ use super::{
     claims::{self, Basis, Taker},
     cluster::{Cluster, JobKey, SimulatedScaledJob, Stage},
     keda::{Reply, jobs_to_create},
-    organization::{SimulatedAgent, SimulatedPool},
+    organization::{Registered, SimulatedAgent, SimulatedPool},
     plan::{JobKind, Millis, Plan},
     story::{Happening, Story},
 };
@@ -63,11 +63,12 @@ impl World {
         for pool in &world.plan.pools {
             let mut simulated = SimulatedPool::new(pool.id, Arc::clone(&pool.name));
             for agent in &pool.agents {
-                let capabilities = Arc::new(agent.capabilities.over(&every_agent_has));
+                let registered = Arc::new(Registered::new(agent.capabilities.over(&every_agent_has)));
                 let name = Arc::clone(&agent.name);
-                let mut registered = SimulatedAgent::new(world.next_agent, name, capabilities, false, Duration::ZERO);
-                (registered.online, registered.enabled) = (agent.online, agent.enabled);
-                simulated.register(registered);
+                let mut simulated_agent =
+                    SimulatedAgent::new(world.next_agent, name, registered, false, Duration::ZERO);
+                (simulated_agent.online, simulated_agent.enabled) = (agent.online, agent.enabled);
+                simulated.register(simulated_agent);
                 world.next_agent += 1;
             }
             world.pools.insert(pool.id, simulated);
@@ -77,7 +78,7 @@ impl World {
             }
         }
         for (place, plan) in world.plan.scaled_jobs.iter().enumerate() {
-            let registers_with = Arc::new(plan.capabilities.over(&every_agent_has));
+            let registers_with = Arc::new(Registered::new(plan.capabilities.over(&every_agent_has)));
             world.cluster.scaled_jobs.push(SimulatedScaledJob { plan: plan.clone(), registers_with });
             let interval = u64::try_from(plan.polling_interval.as_millis()).unwrap_or(u64::MAX);
             let phase = draw(&mut world.random, &(0..=interval));
@@ -243,7 +244,7 @@ impl World {
     fn some_trigger_fits(&self, pool: i64, kind: &JobKind) -> bool {
         let demands = DemandSet::parse(kind.demands.iter());
         let mut scaled_jobs = self.cluster.scaled_jobs.iter().filter(|scaled_job| scaled_job.plan.pool == pool);
-        scaled_jobs.any(|scaled_job| scaled_job.registers_with.satisfies(&demands))
+        scaled_jobs.any(|scaled_job| scaled_job.registers_with.capabilities.satisfies(&demands))
     }
 
     fn happen(&mut self, event: Event) {
@@ -345,14 +346,14 @@ impl World {
         let Some(job) = self.cluster.jobs.get_mut(&key) else { return };
         let scaled_job = &self.cluster.scaled_jobs[job.scaled_job];
         let pool_id = scaled_job.plan.pool;
-        let capabilities = Arc::clone(&scaled_job.registers_with);
+        let registered = Arc::clone(&scaled_job.registers_with);
         let id = self.next_agent;
         self.next_agent += 1;
         job.agent = Some(id);
         job.stage = Stage::Idle;
         let name = Arc::clone(&job.pod);
         if let Some(pool) = self.pools.get_mut(&pool_id) {
-            pool.register(SimulatedAgent::new(id, Arc::clone(&name), capabilities, true, self.now));
+            pool.register(SimulatedAgent::new(id, Arc::clone(&name), registered, true, self.now));
         }
         self.tell(Happening::Agent { agent: name, did: "registers" });
         self.enter_after(self.plan.delays.assignment.clone(), Event::Assignment { pool: pool_id });
