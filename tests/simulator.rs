@@ -38,8 +38,8 @@ fn conditions() -> Conditions {
 }
 
 /// A minute of arrivals with the real core, then all that waits is run.
-fn run_demo(seed: u64) -> VirtualRun {
-    let mut run = VirtualRun::new(demo::plan(seed, Timestamp::UNIX_EPOCH), conditions());
+fn run_demo(seed: u64, conditions: Conditions) -> VirtualRun {
+    let mut run = VirtualRun::new(demo::plan(seed, Timestamp::UNIX_EPOCH), conditions);
     run.run_until(Duration::from_mins(1));
     let drained = run.drain(Duration::from_mins(10));
     assert!(drained, "seed {seed}: some jobs never ran\n{}", run.world.story());
@@ -51,7 +51,7 @@ fn the_core_runs_every_job_and_every_surplus_agent_has_a_cause() {
     let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
     let (mut jobs, mut started, mut needed) = (0, 0, 0);
     for seed in 0..SEEDS {
-        let run = run_demo(seed);
+        let run = run_demo(seed, conditions());
         let summary = run.world.summary();
         assert_eq!(summary.unexplained(), 0, "seed {seed}:\n{summary}\n{}", run.world.story());
         assert_eq!(summary.failed_polls, 0, "seed {seed}");
@@ -67,9 +67,20 @@ fn the_core_runs_every_job_and_every_surplus_agent_has_a_cause() {
 }
 
 #[test]
+fn a_scaler_that_answers_at_once_from_what_is_there_is_never_too_late() {
+    for seed in 0..20 {
+        let run = run_demo(seed, Conditions { fresh_for: Duration::ZERO, latency: 0..=0, ..conditions() });
+        let summary = run.world.summary();
+        let stale = [Cause::StaleJob, Cause::StaleAgent].map(|cause| summary.surplus_by_cause.contains_key(&cause));
+        assert_eq!(stale, [false, false], "seed {seed}:\n{summary}\n{}", run.world.story());
+        assert_eq!(summary.unexplained(), 0, "seed {seed}:\n{summary}\n{}", run.world.story());
+    }
+}
+
+#[test]
 fn the_same_seed_tells_the_same_story() {
     let tell = |seed| {
-        let run = run_demo(seed);
+        let run = run_demo(seed, conditions());
         (run.world.story(), serde_json::to_string(&run.world.summary()).unwrap())
     };
     assert_eq!(tell(1), tell(1));
