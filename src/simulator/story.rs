@@ -133,3 +133,20 @@ impl fmt::Display for Happening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_events_of_a_long_story_are_left_out() {
+        let mut story = Story::default();
+        for request in 0..=KEPT {
+            let request = RequestId(i64::try_from(request).unwrap());
+            story.tell(Duration::from_millis(1_500), Happening::Ran { request });
+        }
+        let text = story.to_string();
+        assert!(text.starts_with("(1 earlier events are not kept)\n    1.500 s  job 1 has run\n"), "{}", &text[..80]);
+        assert_eq!(story.last(1), [format!("    1.500 s  job {KEPT} has run")]);
+    }
+}
