@@ -8,6 +8,7 @@ use azp_scaler::{
     agent::{Agent, AgentNamePattern},
     assignment::{World, decide},
     capability::CapabilitySet,
+    caseless::Texts,
     job_request::{JobRequest, RequestId, Title},
     snapshot::{Queue, Snapshot},
     trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
@@ -21,12 +22,13 @@ const TRIGGERS: usize = 200;
 const NAMES: usize = 60;
 const NOW: Timestamp = Timestamp::constant(1_790_000_000, 0);
 
-fn capabilities(random: &mut fastrand::Rng, chance: f32, own_name: &str) -> Arc<CapabilitySet> {
+/// Names and values are shared between agents, as the reader of Azure's answers shares them.
+fn capabilities(random: &mut fastrand::Rng, texts: &mut Texts, chance: f32, own_name: &str) -> Arc<CapabilitySet> {
     let offered: Vec<usize> = (0..NAMES).filter(|_| random.f32() < chance).collect();
     let entries =
         offered.into_iter().map(|name| (format!("tool-{name}"), format!("{}.{}", random.u8(1..4), random.u8(0..4))));
     let own = [("Agent.Name".to_owned(), own_name.to_owned()), ("Agent.Version".to_owned(), "4.275.0".to_owned())];
-    Arc::new(CapabilitySet::new(entries.chain(own)))
+    Arc::new(CapabilitySet::new(entries.chain(own).map(|(name, value)| (texts.share(&name), texts.share(&value)))))
 }
 
 fn demands(random: &mut fastrand::Rng) -> Vec<String> {
@@ -61,7 +63,8 @@ fn snapshot(random: &mut fastrand::Rng, distinct: usize) -> Arc<Snapshot> {
             title: Title::default(),
         });
     }
-    let agent = |id: usize, random: &mut fastrand::Rng| {
+    let mut texts = Texts::default();
+    let mut agent = |id: usize, random: &mut fastrand::Rng| {
         let name = format!("vm-{id:04}");
         Agent {
             id: i64::try_from(id).expect("small"),
@@ -71,7 +74,7 @@ fn snapshot(random: &mut fastrand::Rng, distinct: usize) -> Arc<Snapshot> {
             status_changed_at: None,
             assigned: None,
             last_completed: None,
-            capabilities: capabilities(random, 0.97, &name),
+            capabilities: capabilities(random, &mut texts, 0.97, &name),
         }
     };
     let agents = (0..AGENTS).map(|id| agent(id, random)).collect();
@@ -79,12 +82,13 @@ fn snapshot(random: &mut fastrand::Rng, distinct: usize) -> Arc<Snapshot> {
 }
 
 fn triggers(random: &mut fastrand::Rng) -> Vec<Arc<Trigger>> {
-    let trigger = |place: usize, random: &mut fastrand::Rng| {
+    let mut texts = Texts::default();
+    let mut trigger = |place: usize, random: &mut fastrand::Rng| {
         let name = format!("agents-{place:03}");
         let scaled_job = ScaledJobId { name: name.as_str().into(), namespace: "build".into() };
         Arc::new(Trigger {
             id: TriggerId { scaled_job, metadata: Arc::default() },
-            capabilities: capabilities(random, 0.5, &name),
+            capabilities: capabilities(random, &mut texts, 0.5, &name),
             parent: None,
             jobs_without_demands: JobsWithoutDemands::Take,
             strategy: Strategy::Default,

@@ -19,6 +19,8 @@ mod fits;
 mod matching;
 mod ownership;
 mod queue;
+mod search;
+mod seating;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -202,7 +204,7 @@ fn match_to_agents(snapshot: &Snapshot, waiting: &WaitingJobs<'_>, idle: &[u32])
     }
     let mut preference: Vec<u32> = (0..).take(idle.len()).collect();
     preference.sort_by_key(|column| wanted[*column as usize]);
-    let takers = matching(Problem {
+    let takers = matching(&Problem {
         jobs: &waiting.classes,
         homes: &[],
         fits: &fits,
@@ -235,7 +237,7 @@ fn match_to_triggers(
         }
     }
     let preferences: Vec<Vec<u32>> = queue::KINDS.iter().map(|kind| kind.preference(triggers)).collect();
-    let takers = matching(Problem {
+    let takers = matching(&Problem {
         jobs: &waiting.classes,
         homes: &waiting.homes,
         fits: &fits,

@@ -7,18 +7,67 @@
 //!
 //! Pure. Knows [`demand`](crate::demand) and [`caseless`](crate::caseless).
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::{
     caseless::Caseless,
-    demand::{Demand, DemandSet},
+    demand::{Condition, Demand, DemandSet},
+    version::Version,
 };
 
 /// Capabilities of one agent, or of the agents that one trigger starts. A name stands once; of two values the later wins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CapabilitySet {
-    /// Ordered by name as [`Caseless`] orders, that is by hash: look-ups compare numbers, not text.
-    entries: Vec<(Caseless, Caseless)>,
+    /// Ordered by name as [`Caseless`] orders, that is by hash.
+    entries: Vec<(Caseless, Value)>,
+}
+
+/// A capability's value, empty where it has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    text: Caseless,
+    /// The version that the text is, if it is one: read once, compared at every decision.
+    version: Option<Version>,
+}
+
+impl Value {
+    fn new(text: Caseless) -> Self {
+        Self { version: Version::parse(text.as_str()), text }
+    }
+
+    /// The value as text.
+    #[must_use]
+    pub fn text(&self) -> &Caseless {
+        &self.text
+    }
+
+    /// Whether it is the very same text in memory, which is quick to know; equal ones need not be.
+    #[must_use]
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        self.text.is_shared_with(&other.text)
+    }
+
+    /// The value as a version.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// Whether it is what a demand wants.
+    #[must_use]
+    pub fn meets(&self, condition: &Condition) -> bool {
+        match condition {
+            Condition::Exists | Condition::AtLeast(None) => true,
+            Condition::Equals(wanted) => self.text == *wanted,
+            Condition::AtLeast(Some(wanted)) => self.version.is_some_and(|have| have >= *wanted),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
 }
 
 /// The text of a trigger's `capabilities` can't be read.
@@ -44,25 +93,40 @@ pub enum BadCapabilities {
 
 impl CapabilitySet {
     /// Collects names and values; of two values for one name the later wins.
-    pub fn new<N: AsRef<str>, V: AsRef<str>>(entries: impl IntoIterator<Item = (N, V)>) -> Self {
-        let caseless = |(name, value): (N, V)| (Caseless::new(name.as_ref()), Caseless::new(value.as_ref()));
-        Self::of(entries.into_iter().map(caseless).collect())
+    pub fn new<N: Into<Caseless>, V: Into<Caseless>>(entries: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self::of(entries.into_iter().map(|(name, value)| (name.into(), Value::new(value.into()))).collect())
     }
 
-    fn of(mut entries: Vec<(Caseless, Caseless)>) -> Self {
+    fn of(mut entries: Vec<(Caseless, Value)>) -> Self {
         // The sort is stable, so the last of a run of equal names is the one that came last.
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         entries.reverse();
-        entries.dedup_by(|(later, _), (kept, _)| later == kept);
+        entries.dedup_by(|(earlier, _), (kept, _)| earlier == kept);
         entries.reverse();
         Self { entries }
     }
 
-    /// The value of a capability, empty where it has none.
+    /// The value of a capability.
     #[must_use]
-    pub fn get(&self, name: &Caseless) -> Option<&Caseless> {
+    pub fn get(&self, name: &Caseless) -> Option<&Value> {
         let at = self.entries.binary_search_by(|(have, _)| have.cmp(name)).ok()?;
         Some(&self.entries[at].1)
+    }
+
+    /// The capability's name as it is written here.
+    #[must_use]
+    pub fn name(&self, name: &Caseless) -> Option<&Caseless> {
+        let at = self.entries.binary_search_by(|(have, _)| have.cmp(name)).ok()?;
+        Some(&self.entries[at].0)
+    }
+
+    /// The values of many capabilities at once, with the names' places; `names` are in the order of [`Caseless`].
+    pub fn get_all<'a>(&'a self, names: &'a [&Caseless]) -> impl Iterator<Item = (usize, Option<&'a Value>)> {
+        let mut entries = self.entries.iter().peekable();
+        names.iter().enumerate().map(move |(place, name)| {
+            while entries.next_if(|(have, _)| have < name).is_some() {}
+            (place, entries.next_if(|(have, _)| have == *name).map(|(_, value)| value))
+        })
     }
 
     /// How many capabilities there are.
@@ -80,9 +144,9 @@ impl CapabilitySet {
     /// Names and values, in the order of the names as people sort them.
     #[must_use]
     pub fn sorted(&self) -> Vec<(&str, &str)> {
-        let mut entries: Vec<_> = self.entries.iter().collect();
+        let mut entries: Vec<&(Caseless, Value)> = self.entries.iter().collect();
         entries.sort_by(|(one, _), (other, _)| one.cmp_by_text(other));
-        entries.into_iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+        entries.into_iter().map(|(name, value)| (name.as_str(), value.text.as_str())).collect()
     }
 
     /// These capabilities and those of `base`; where both name one, these win.
@@ -100,14 +164,15 @@ impl CapabilitySet {
 
     /// Names that both sets have with different values.
     pub fn collisions<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
-        let differs = |(name, value): &&(Caseless, Caseless)| other.get(name).is_some_and(|theirs| theirs != value);
+        let differs =
+            |(name, value): &&(Caseless, Value)| other.get(name).is_some_and(|theirs| theirs.text != value.text);
         self.entries.iter().filter(differs).map(|(name, _)| name.as_str())
     }
 
     /// Whether an agent that registered with these meets one demand.
     #[must_use]
     pub fn meets(&self, demand: &Demand) -> bool {
-        self.get(&demand.name).is_some_and(|value| demand.is_met_by(value.as_str()))
+        self.get(&demand.name).is_some_and(|value| value.meets(&demand.condition))
     }
 
     /// Whether an agent that registered with these can run the job: it meets all demands, and all are understood.
@@ -122,7 +187,7 @@ impl FromStr for CapabilitySet {
 
     /// Reads the text of a trigger: `docker, java=17`, separated by commas or new lines.
     fn from_str(text: &str) -> Result<Self, BadCapabilities> {
-        let mut entries: Vec<(Caseless, Caseless)> = Vec::new();
+        let mut entries: Vec<(Caseless, Value)> = Vec::new();
         for item in text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty()) {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             let (name, value) = (name.trim(), value.trim());
@@ -132,14 +197,11 @@ impl FromStr for CapabilitySet {
             if name.contains(char::is_whitespace) {
                 return Err(BadCapabilities::BlankInName(item.to_owned()));
             }
-            let (name, value) = (Caseless::new(name), Caseless::new(value));
+            let (name, value) = (Caseless::new(name), Value::new(value.into()));
             match entries.iter().find(|(have, _)| *have == name) {
-                Some((_, first)) if first.as_str() != value.as_str() => {
-                    return Err(BadCapabilities::Twice {
-                        name: name.to_string(),
-                        first: first.to_string(),
-                        second: value.to_string(),
-                    });
+                Some((_, first)) if first.text.as_str() != value.text.as_str() => {
+                    let (first, second) = (first.to_string(), value.to_string());
+                    return Err(BadCapabilities::Twice { name: name.to_string(), first, second });
                 }
                 Some(_) => {}
                 None => entries.push((name, value)),
@@ -155,6 +217,39 @@ mod tests {
 
     fn satisfies(capabilities: &str, demands: &[&str]) -> bool {
         capabilities.parse::<CapabilitySet>().unwrap().satisfies(&DemandSet::parse(demands))
+    }
+
+    /// Reads like the table in Azure's rules: a demand, then values that meet it, then values that do not.
+    #[track_caller]
+    fn check(demand: &str, meets: &[&str], fails: &[&str]) {
+        let demand: Demand = demand.parse().unwrap();
+        for value in meets {
+            assert!(Value::new((*value).into()).meets(&demand.condition), "{demand} should be met by {value:?}");
+        }
+        for value in fails {
+            assert!(!Value::new((*value).into()).meets(&demand.condition), "{demand} should not be met by {value:?}");
+        }
+    }
+
+    #[test]
+    fn exists_is_met_by_any_value() {
+        check("docker", &["", "/usr/bin/docker"], &[]);
+    }
+
+    #[test]
+    fn equals_compares_the_whole_value_without_case() {
+        check("java -equals 17", &["17"], &["17.0", " 17", ""]);
+        check("foo -equals bar baz", &["Bar BAZ"], &["bar"]);
+        check("tier -equals  Gold ", &["gold "], &["gold"]);
+        check("agent.name -equals 'x'", &["'X'"], &["x"]);
+        check("stadt -equals Köln", &["KÖLN"], &["KOELN"]);
+    }
+
+    #[test]
+    fn at_least_reads_versions_as_dotnet_does() {
+        check("node -gtVersion 18.2", &["18.2", "18.2.0", "18.10-rc.1"], &["18.1.9", "18", "soon"]);
+        check("node -gtVersion 18.2.0", &["18.2.0"], &["18.2"]);
+        check("node -gtVersion 18", &["anything", ""], &[]);
     }
 
     #[test]

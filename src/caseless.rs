@@ -7,14 +7,16 @@
 
 use std::{
     cmp::Ordering,
+    collections::HashMap,
     fmt,
     hash::{Hash, Hasher},
+    sync::Arc,
 };
 
 /// A text as written, with the hash of its folded form, so that unequal ones are told apart by one comparison of numbers.
 #[derive(Clone)]
 pub struct Caseless {
-    written: Box<str>,
+    written: Arc<str>,
     hash: u64,
 }
 
@@ -36,6 +38,23 @@ impl Caseless {
         &self.written
     }
 
+    /// The hash of the folded text: what is equal has the same.
+    #[must_use]
+    pub fn own_hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Whether the two are one text in memory: see [`Texts`].
+    #[must_use]
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.written, &other.written)
+    }
+
+    /// Whether the texts are equal to the letter; where they are shared, without reading them.
+    fn is_written_like(&self, other: &Self) -> bool {
+        self.is_shared_with(other) || self.written == other.written
+    }
+
     /// Compares as people sort names: by folded characters. [`Ord`] is quicker and sorts by hash first.
     #[must_use]
     pub fn cmp_by_text(&self, other: &Self) -> Ordering {
@@ -45,7 +64,7 @@ impl Caseless {
 
 impl PartialEq for Caseless {
     fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash && same(&self.written, &other.written)
+        self.hash == other.hash && (self.is_written_like(other) || same(&self.written, &other.written))
     }
 }
 
@@ -53,7 +72,9 @@ impl Eq for Caseless {}
 
 impl Ord for Caseless {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.hash.cmp(&other.hash).then_with(|| self.cmp_by_text(other))
+        self.hash
+            .cmp(&other.hash)
+            .then_with(|| if self.written == other.written { Ordering::Equal } else { self.cmp_by_text(other) })
     }
 }
 
@@ -84,6 +105,34 @@ impl fmt::Display for Caseless {
 impl From<&str> for Caseless {
     fn from(written: &str) -> Self {
         Self::new(written)
+    }
+}
+
+/// Keeps texts that repeat once: a thousand agents have the same few hundred names and values between them.
+#[derive(Debug, Default)]
+pub struct Texts {
+    known: HashMap<Arc<str>, u64>,
+    /// How many there were when those that nobody uses were last dropped.
+    kept: usize,
+}
+
+impl Texts {
+    /// The text, shared with all who asked for it before.
+    pub fn share(&mut self, written: &str) -> Caseless {
+        if let Some((written, hash)) = self.known.get_key_value(written) {
+            return Caseless { written: Arc::clone(written), hash: *hash };
+        }
+        let new = Caseless::new(written);
+        self.known.insert(Arc::clone(&new.written), new.hash);
+        new
+    }
+
+    /// Drops the texts that nobody uses any more, once they may be half of all.
+    pub fn tidy(&mut self) {
+        if self.known.len() > 2 * self.kept {
+            self.known.retain(|written, _| Arc::strong_count(written) > 1);
+            self.kept = self.known.len();
+        }
     }
 }
 
@@ -137,6 +186,16 @@ mod tests {
             assert!(same(one, other), "{one} and {other}");
             assert_eq!(Caseless::new(one), Caseless::new(other));
         }
+    }
+
+    #[test]
+    fn shared_texts_go_when_nobody_uses_them() {
+        let mut texts = Texts::default();
+        let kept = texts.share("docker");
+        assert!(Arc::ptr_eq(&kept.written, &texts.share("docker").written));
+        assert_eq!(texts.share("Docker").as_str(), "Docker", "as written, though equal");
+        texts.tidy();
+        assert_eq!(texts.known.len(), 1);
     }
 
     #[test]

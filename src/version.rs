@@ -5,15 +5,16 @@
 //!
 //! Pure. Knows nothing of this crate.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU64};
 
 /// A version: major and minor, then build and revision where written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Two parts stand in one number, each as one more than it is, so that a missing part is lower than 0 and comparing
+/// versions is comparing numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    major: u32,
-    minor: u32,
-    build: Option<u32>,
-    revision: Option<u32>,
+    major_minor: NonZeroU64,
+    build_revision: u64,
 }
 
 impl Version {
@@ -25,11 +26,18 @@ impl Version {
             _ => text,
         };
         let mut parts = text.split('.');
-        let major = number(parts.next()?)?;
-        let minor = number(parts.next()?)?;
-        let build = parts.next().map(|part| number(part).ok_or(())).transpose().ok()?;
-        let revision = parts.next().map(|part| number(part).ok_or(())).transpose().ok()?;
-        parts.next().is_none().then_some(Self { major, minor, build, revision })
+        let mut part = || parts.next().map(|part| number(part).map(|number| u64::from(number) + 1));
+        let (major, minor) = (part()??, part()??);
+        let (build, revision) = (part().unwrap_or(Some(0))?, part().unwrap_or(Some(0))?);
+        let major_minor = NonZeroU64::new(major << 32 | minor)?;
+        parts.next().is_none().then_some(Self { major_minor, build_revision: build << 32 | revision })
+    }
+
+    /// The parts that are written.
+    fn parts(self) -> impl Iterator<Item = u64> {
+        let [major_minor, build_revision] = [self.major_minor.get(), self.build_revision];
+        let parts = [major_minor >> 32, major_minor, build_revision >> 32, build_revision];
+        parts.into_iter().filter_map(|part| (part & u64::from(u32::MAX)).checked_sub(1))
     }
 }
 
@@ -41,11 +49,14 @@ fn number(part: &str) -> Option<u32> {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)?;
-        for part in [self.build, self.revision].into_iter().flatten() {
-            write!(f, ".{part}")?;
-        }
-        Ok(())
+        let parts: Vec<String> = self.parts().map(|part| part.to_string()).collect();
+        f.write_str(&parts.join("."))
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -64,6 +75,9 @@ mod tests {
     fn what_is_cut_and_what_is_no_version() {
         assert_eq!(Version::parse("4.275.0-rc.1"), Version::parse("4.275.0"));
         assert_eq!(Version::parse(" 1 . +2 "), Version::parse("1.2"));
+        for text in ["0.0", "1.2", "1.2.0", "2147483647.0.2147483647.1"] {
+            assert_eq!(Version::parse(text).unwrap().to_string(), text);
+        }
         for text in ["10", "", "1.", ".1", "1.2.3.4.5", "1.x", "-1.2", "1.2147483648", "soon"] {
             assert_eq!(Version::parse(text), None, "{text:?}");
         }

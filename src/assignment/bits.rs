@@ -3,6 +3,7 @@
 /// A matrix of bits, one row for each demand set.
 #[derive(Clone, Debug)]
 pub(super) struct BitMatrix {
+    rows: usize,
     words: usize,
     bits: Vec<u64>,
 }
@@ -16,7 +17,11 @@ impl BitMatrix {
             let last = (1 << (columns % 64)) - 1;
             bits.iter_mut().skip(words - 1).step_by(words).for_each(|word| *word = last);
         }
-        Self { words, bits }
+        Self { rows, words, bits }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     pub(super) fn row(&self, row: usize) -> &[u64] {
@@ -28,16 +33,21 @@ impl BitMatrix {
     }
 
     pub(super) fn set(&mut self, row: usize, column: usize) {
-        self.row_mut(row)[column / 64] |= 1 << (column % 64);
+        self.bits[row * self.words + column / 64] |= 1 << (column % 64);
     }
 
     pub(super) fn clear(&mut self, row: usize, column: usize) {
-        self.row_mut(row)[column / 64] &= !(1 << (column % 64));
+        self.bits[row * self.words + column / 64] &= !(1 << (column % 64));
     }
 
     pub(super) fn get(&self, row: usize, column: usize) -> bool {
-        self.row(row)[column / 64] >> (column % 64) & 1 == 1
+        self.bits[row * self.words + column / 64] >> (column % 64) & 1 == 1
     }
+}
+
+/// Clears one bit of a row.
+pub(super) fn clear(words: &mut [u64], place: usize) {
+    words[place / 64] &= !(1 << (place % 64));
 }
 
 /// The places of the bits that are set, lowest first.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::bits::BitMatrix;
 use crate::{
-    capability::CapabilitySet,
+    capability::{CapabilitySet, Value},
     caseless::Caseless,
     demand::{AGENT_VERSION, Condition, Demand, DemandSet},
     version::Version,
@@ -28,7 +28,7 @@ struct Asked<'a> {
     any: Vec<usize>,
     /// Rows by the value they want, in the order of [`Caseless`].
     equal: Vec<(&'a Caseless, usize)>,
-    /// Rows by the least version they want.
+    /// Rows by the least version they want, lowest first.
     at_least: Vec<(Version, usize)>,
 }
 
@@ -60,36 +60,91 @@ fn met_demands(demands: &[&Demand], columns: &[Column<'_>]) -> BitMatrix {
         let asked = asked.entry(&demand.name).or_default();
         match &demand.condition {
             Condition::Exists | Condition::AtLeast(None) => asked.any.push(row),
-            // Demands are sorted, so these are in the order of their values.
+            // Demands are sorted, so these and those below are in the order of what they want.
             Condition::Equals(value) => asked.equal.push((value, row)),
             Condition::AtLeast(Some(version)) => asked.at_least.push((*version, row)),
         }
     }
     let agent_version = Caseless::new(AGENT_VERSION);
-    let mut met = BitMatrix::filled(demands.len(), columns.len(), false);
-    for (name, asked) in &asked {
-        let on_agent_version = **name == agent_version;
-        for (column, offer) in columns.iter().enumerate() {
-            let Some(value) = offer.capabilities.get(name) else {
-                if on_agent_version && offer.version_may_be_unknown {
-                    let equal = asked.equal.iter().map(|(_, row)| row);
-                    let at_least = asked.at_least.iter().map(|(_, row)| row);
-                    asked.any.iter().chain(equal).chain(at_least).for_each(|row| met.set(*row, column));
+    let agent_version = asked.keys().position(|name| **name == agent_version);
+    // Columns share the texts of their names, so names as the columns write them are compared without being read.
+    let as_written = |name| columns.iter().find_map(|offer| offer.capabilities.name(name)).unwrap_or(name);
+    let names: Vec<&Caseless> = asked.keys().map(|name| as_written(*name)).collect();
+
+    let mut offered: Vec<Offered<'_>> = asked.keys().map(|_| Offered::default()).collect();
+    for (column, offer) in columns.iter().enumerate() {
+        for (place, value) in offer.capabilities.get_all(&names) {
+            match value {
+                Some(value) => offered[place].add(value, column, columns.len()),
+                None if agent_version == Some(place) && offer.version_may_be_unknown => {
+                    offered[place].unknown.push(column);
                 }
-                continue;
-            };
-            asked.any.iter().for_each(|row| met.set(*row, column));
-            if let Ok(place) = asked.equal.binary_search_by(|(wanted, _)| (*wanted).cmp(value)) {
-                met.set(asked.equal[place].1, column);
-            }
-            if !asked.at_least.is_empty()
-                && let Some(have) = Version::parse(value.as_str())
-            {
-                asked.at_least.iter().filter(|(wanted, _)| have >= *wanted).for_each(|(_, row)| met.set(*row, column));
+                None => {}
             }
         }
     }
+
+    let mut met = BitMatrix::filled(demands.len(), columns.len(), false);
+    for (asked, offered) in asked.values().zip(&offered) {
+        for Shared { value, have, .. } in &offered.values {
+            asked.met_by(value, |row| met.row_mut(row).iter_mut().zip(have).for_each(|(met, have)| *met |= have));
+        }
+        for column in &offered.unknown {
+            asked.all(|row| met.set(row, *column));
+        }
+    }
     met
+}
+
+/// What the columns offer under one name.
+#[derive(Default)]
+struct Offered<'a> {
+    values: Vec<Shared<'a>>,
+    /// Columns for which any value counts as met.
+    unknown: Vec<usize>,
+}
+
+/// A value, its hash at hand, and the columns that have it.
+struct Shared<'a> {
+    hash: u64,
+    value: &'a Value,
+    have: Vec<u64>,
+}
+
+/// How many values are looked through for one that is shared. Missing one costs time, nothing else.
+const VALUES_LOOKED_AT: usize = 16;
+
+impl<'a> Offered<'a> {
+    fn add(&mut self, value: &'a Value, column: usize, columns: usize) {
+        let hash = value.text().own_hash();
+        let is_this = |known: &Shared<'_>| known.hash == hash && known.value.is_shared_with(value);
+        let mut latest = (self.values.len().saturating_sub(VALUES_LOOKED_AT)..self.values.len()).rev();
+        let place = latest.find(|place| is_this(&self.values[*place])).unwrap_or_else(|| {
+            self.values.push(Shared { hash, value, have: vec![0; columns.div_ceil(64)] });
+            self.values.len() - 1
+        });
+        self.values[place].have[column / 64] |= 1 << (column % 64);
+    }
+}
+
+impl Asked<'_> {
+    /// Tells the rows that a value meets.
+    fn met_by(&self, value: &Value, mut tell: impl FnMut(usize)) {
+        self.any.iter().for_each(|row| tell(*row));
+        if let Ok(place) = self.equal.binary_search_by(|(wanted, _)| (*wanted).cmp(value.text())) {
+            tell(self.equal[place].1);
+        }
+        if let Some(have) = value.version() {
+            self.at_least.iter().take_while(|(wanted, _)| have >= *wanted).for_each(|(_, row)| tell(*row));
+        }
+    }
+
+    /// Tells all rows.
+    fn all(&self, mut tell: impl FnMut(usize)) {
+        self.any.iter().for_each(|row| tell(*row));
+        self.equal.iter().for_each(|(_, row)| tell(*row));
+        self.at_least.iter().for_each(|(_, row)| tell(*row));
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +191,7 @@ mod tests {
             let sets: Vec<DemandSet> = sets.iter().map(DemandSet::parse).collect();
             let offers: Vec<(CapabilitySet, bool)> = offers
                 .into_iter()
-                .map(|(entries, unknown)| (CapabilitySet::new(entries.iter().map(|(n, v)| (n, v.as_str()))), unknown))
+                .map(|(entries, unknown)| (CapabilitySet::new(entries.iter().map(|(n, v)| (n.as_str(), v.as_str()))), unknown))
                 .collect();
             let columns: Vec<_> = offers
                 .iter()

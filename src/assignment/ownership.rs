@@ -1,6 +1,6 @@
 //! Which ScaledJob an agent belongs to, by its name.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     agent::AgentNamePattern,
@@ -9,24 +9,38 @@ use crate::{
     trigger::{ScaledJobId, Trigger},
 };
 
-/// The patterns of all triggers, the one that says most first.
+/// The patterns of all triggers, found by the text before their first star.
 pub(super) struct Owners<'a> {
-    patterns: Vec<(&'a AgentNamePattern, u32)>,
+    /// Longest text first: of the patterns that cover a name, the one that says more owns the agent.
+    by_prefix: Vec<(usize, HashMap<&'a str, Vec<Claim<'a>>>)>,
 }
+
+/// A pattern, and the ScaledJob that has it.
+type Claim<'a> = (&'a AgentNamePattern, u32);
 
 impl<'a> Owners<'a> {
     /// Collects the patterns of triggers, each with the place of its ScaledJob.
     pub(super) fn new(triggers: impl Iterator<Item = (&'a Trigger, u32)>) -> Self {
-        let mut patterns: Vec<_> = triggers.map(|(trigger, scaled_job)| (&trigger.agent_names, scaled_job)).collect();
-        patterns.sort_by_key(|(pattern, scaled_job)| (Reverse(pattern.literal_prefix()), *scaled_job));
-        patterns.dedup_by(|(later, owner), (kept, kept_owner)| owner == kept_owner && later.parts() == kept.parts());
-        Self { patterns }
+        let mut by_prefix: BTreeMap<(bool, usize), HashMap<&str, Vec<Claim<'_>>>> = BTreeMap::new();
+        for (trigger, scaled_job) in triggers {
+            let pattern = &trigger.agent_names;
+            let prefix = pattern.parts().first().map_or("", String::as_str);
+            let claims = by_prefix.entry((pattern.has_star(), prefix.len())).or_default().entry(prefix).or_default();
+            claims.push((pattern, scaled_job));
+        }
+        // A pattern without any star says all there is to say; then the longer text goes first.
+        let (starred, exact): (Vec<_>, Vec<_>) = by_prefix.into_iter().rev().partition(|((star, _), _)| *star);
+        let lengths = exact.into_iter().chain(starred).map(|((_, length), claims)| (length, claims));
+        Self { by_prefix: lengths.collect() }
     }
 
     /// The ScaledJob that a name belongs to; nobody's is foreign.
     pub(super) fn of(&self, name: &Caseless) -> Option<u32> {
         let name: String = folded(name.as_str()).collect();
-        self.patterns.iter().find(|(pattern, _)| pattern.matches_folded(&name)).map(|(_, scaled_job)| *scaled_job)
+        self.by_prefix.iter().find_map(|(length, claims)| {
+            let claims = claims.get(name.get(..*length)?)?;
+            claims.iter().find(|(pattern, _)| pattern.matches_folded(&name)).map(|(_, scaled_job)| *scaled_job)
+        })
     }
 }
 
@@ -46,4 +60,49 @@ pub(super) fn clashes(triggers: &[(&Trigger, u32)], scaled_jobs: &[ScaledJobId])
         }
     }
     refused
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::trigger::{JobsWithoutDemands, Strategy, TriggerId};
+
+    fn claiming(pattern: &str) -> Trigger {
+        let scaled_job = ScaledJobId { name: "any".into(), namespace: "any".into() };
+        Trigger {
+            id: TriggerId { scaled_job, metadata: Arc::default() },
+            capabilities: Arc::default(),
+            parent: None,
+            jobs_without_demands: JobsWithoutDemands::Take,
+            strategy: Strategy::Default,
+            agent_names: pattern.parse().unwrap(),
+            max_replicas: 1,
+            min_replicas: 0,
+            priority: 100,
+            target: 1,
+            activation: 0,
+            hints: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_pattern_that_says_more_owns() {
+        let triggers = ["java-*", "Java-17-*", "*-gpu", "java-17-x", "jäva-*"].map(claiming);
+        let owners = Owners::new(triggers.iter().zip(0..));
+        for (name, owner) in [
+            ("java-11-a", Some(0)),
+            ("JAVA-17-a", Some(1)),
+            ("java-17-x", Some(3)),
+            ("java-17-xy", Some(1)),
+            ("java-gpu", Some(0)),
+            ("big-gpu", Some(2)),
+            ("JÄVA-1", Some(4)),
+            ("vm-1", None),
+            ("ja", None),
+        ] {
+            assert_eq!(owners.of(&name.into()), owner, "{name}");
+        }
+    }
 }

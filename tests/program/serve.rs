@@ -115,8 +115,9 @@ async fn it_answers_keda_and_people_and_stops_when_told() {
 
 #[tokio::test]
 async fn each_mistake_is_one_message_that_says_what_to_do() {
+    type Case = (&'static [(&'static str, &'static str)], Code, &'static [&'static str]);
     let serving = Serving::start(TOKEN).await;
-    let cases: [(&[(&str, &str)], Code, &[&str]); 5] = [
+    let cases: [Case; 5] = [
         (&[], Code::InvalidArgument, &["`poolName`", "`poolID`"]),
         (&[("poolNam", "linux")], Code::InvalidArgument, &["`poolNam`", "`poolName`"]),
         (

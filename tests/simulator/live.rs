@@ -64,7 +64,7 @@ async fn the_real_client_reads_the_rest_interface() {
     let agents = client.agents(&pool, &mut AgentReader::default()).await.unwrap();
     let vm = agents.iter().find(|agent| agent.name.as_str() == "build-vm-1").unwrap();
     assert!(vm.online && vm.enabled);
-    assert_eq!(vm.capabilities.get(&"JAVA".into()), Some(&"17".into()));
+    assert_eq!(vm.capabilities.get(&"JAVA".into()).map(|value| value.text().as_str()), Some("17"));
     assert_eq!(agents.iter().filter(|agent| !agent.online).count(), 4);
     assert!(!agents.iter().find(|agent| agent.name.as_str() == "build-vm-2").unwrap().enabled);
 

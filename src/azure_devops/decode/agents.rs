@@ -8,13 +8,15 @@ use std::{
 };
 
 use super::{NotTheAnswer, is, object};
-use crate::{agent::Agent, azure_devops::wire, capability::CapabilitySet, job_request::RequestId};
+use crate::{agent::Agent, azure_devops::wire, capability::CapabilitySet, caseless::Texts, job_request::RequestId};
 
 /// Reads the agents of one pool, and keeps the capabilities of its last answer: those that have not changed are shared
 /// with it, not read again.
 #[derive(Debug, Default)]
 pub struct AgentReader {
     known: HashMap<i64, KnownCapabilities>,
+    /// Names and values, which agents have in common.
+    texts: Texts,
 }
 
 /// The capabilities of one agent, with the JSON they were read from.
@@ -59,6 +61,7 @@ impl AgentReader {
             .collect::<Result<Vec<_>, NotTheAnswer>>()?;
         let there: HashSet<i64> = agents.iter().map(|agent| agent.id).collect();
         self.known.retain(|id, _| there.contains(id));
+        self.texts.tidy();
         agents.sort_by(|one, other| one.name.cmp_by_text(&other.name));
         Ok(agents)
     }
@@ -70,7 +73,7 @@ impl AgentReader {
         {
             return Ok(Arc::clone(&known.capabilities));
         }
-        let (from_system, from_user) = (capability_set(system)?, capability_set(user)?);
+        let (from_system, from_user) = (self.capability_set(system)?, self.capability_set(user)?);
         let collisions: Vec<&str> = from_user.collisions(&from_system).collect();
         if !collisions.is_empty() {
             tracing::debug!(
@@ -85,14 +88,18 @@ impl AgentReader {
         self.known.insert(agent.id, known);
         Ok(capabilities)
     }
-}
 
-fn capability_set(json: &str) -> Result<CapabilitySet, serde_json::Error> {
-    if json.is_empty() {
-        return Ok(CapabilitySet::default());
+    fn capability_set(&mut self, json: &str) -> Result<CapabilitySet, serde_json::Error> {
+        if json.is_empty() {
+            return Ok(CapabilitySet::default());
+        }
+        let entries: BTreeMap<wire::Text<'_>, Option<wire::Text<'_>>> = serde_json::from_str(json)?;
+        let shared = entries.iter().map(|(name, value)| {
+            let value = value.as_ref().map_or("", AsRef::as_ref);
+            (self.texts.share(name.as_ref()), self.texts.share(value))
+        });
+        Ok(CapabilitySet::new(shared))
     }
-    let entries: BTreeMap<wire::Text<'_>, Option<wire::Text<'_>>> = serde_json::from_str(json)?;
-    Ok(CapabilitySet::new(entries.iter().map(|(name, value)| (name, value.as_ref().map_or("", AsRef::as_ref)))))
 }
 
 #[cfg(test)]
@@ -125,6 +132,6 @@ mod tests {
         assert!(Arc::ptr_eq(&before[1].capabilities, &after[0].capabilities), "only the agent has changed");
         assert_eq!(reader.known.len(), 1, "an agent that is gone is forgotten");
         let changed = read(&mut reader, &[&VM_1.replace("17", "21")]);
-        assert_eq!(changed[0].capabilities.get(&"java".into()), Some(&"21".into()));
+        assert_eq!(changed[0].capabilities.get(&"java".into()).map(|value| value.text().as_str()), Some("21"));
     }
 }
