@@ -100,6 +100,8 @@ fn met_demands(demands: &[&Demand], columns: &[Column<'_>]) -> BitMatrix {
 #[derive(Default)]
 struct Offered<'a> {
     values: Vec<Shared<'a>>,
+    /// By their hashes, places of values met before.
+    at_hand: Vec<u32>,
     /// Columns for which any value counts as met.
     unknown: Vec<usize>,
 }
@@ -111,19 +113,23 @@ struct Shared<'a> {
     have: Vec<u64>,
 }
 
-/// How many values are looked through for one that is shared. Missing one costs time, nothing else.
-const VALUES_LOOKED_AT: usize = 16;
+/// How many values of a name are found again at once. Missing one costs time, nothing else.
+const VALUES_AT_HAND: usize = 64;
 
 impl<'a> Offered<'a> {
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
     fn add(&mut self, value: &'a Value, column: usize, columns: usize) {
         let hash = value.text().own_hash();
+        let at_hand = hash as usize % VALUES_AT_HAND;
         let is_this = |known: &Shared<'_>| known.hash == hash && known.value.is_shared_with(value);
-        let mut latest = (self.values.len().saturating_sub(VALUES_LOOKED_AT)..self.values.len()).rev();
-        let place = latest.find(|place| is_this(&self.values[*place])).unwrap_or_else(|| {
+        if self.at_hand.is_empty() {
+            self.at_hand = vec![0; VALUES_AT_HAND];
+        }
+        if !self.values.get(self.at_hand[at_hand] as usize).is_some_and(is_this) {
+            self.at_hand[at_hand] = u32::try_from(self.values.len()).expect("columns are counted in u32");
             self.values.push(Shared { hash, value, have: vec![0; columns.div_ceil(64)] });
-            self.values.len() - 1
-        });
-        self.values[place].have[column / 64] |= 1 << (column % 64);
+        }
+        self.values[self.at_hand[at_hand] as usize].have[column / 64] |= 1 << (column % 64);
     }
 }
 

@@ -64,6 +64,8 @@ struct Matching<'a> {
     last_at_home: Option<usize>,
     /// For each class, how much of its preferences is known to be taken or not to fit.
     passed: Vec<usize>,
+    /// For each kind and place in its preferences, a later place before which all are full, should this one be.
+    jumps: Vec<Vec<usize>>,
     /// Classes that a failed search began with.
     hopeless: Vec<bool>,
     /// The takers, but for those in rooms that a failed search has seen.
@@ -85,6 +87,7 @@ impl<'a> Matching<'a> {
             left_out: left_out.to_vec(),
             last_at_home: None,
             passed: vec![0; classes],
+            jumps: problem.preferences.iter().map(|takers| (1..=takers.len()).collect()).collect(),
             hopeless: vec![false; classes],
             open: BitMatrix::filled(1, problem.rooms.len(), true).row(0).to_vec(),
             seating: None,
@@ -126,15 +129,32 @@ impl<'a> Matching<'a> {
     /// The free taker that the class likes best. Rooms never become free again, so what was passed stays passed.
     fn free_taker(&mut self, class: u32) -> Option<u32> {
         let class = class as usize;
-        let preferences = &self.problem.preferences[self.problem.kinds[class]];
-        while let Some(&taker) = preferences.get(self.passed[class]) {
-            let room = self.problem.rooms[taker as usize];
-            if self.free[room as usize] > 0 && self.problem.fits.get(class, taker as usize) {
+        let kind = self.problem.kinds[class];
+        let preferences = &self.problem.preferences[kind];
+        loop {
+            let place = self.next_free(kind, self.passed[class]);
+            self.passed[class] = place;
+            let taker = *preferences.get(place)?;
+            if self.problem.fits.get(class, taker as usize) {
                 return Some(taker);
             }
             self.passed[class] += 1;
         }
-        None
+    }
+
+    /// The first place from here on in a kind's preferences whose taker is free. Runs of full ones are jumped over.
+    fn next_free(&mut self, kind: usize, from: usize) -> usize {
+        let (preferences, jumps) = (&self.problem.preferences[kind], &mut self.jumps[kind]);
+        let is_full = |taker: u32| self.free[self.problem.rooms[taker as usize] as usize] == 0;
+        let mut free = from;
+        while preferences.get(free).is_some_and(|taker| is_full(*taker)) {
+            free = jumps[free];
+        }
+        let mut place = from;
+        while place != free {
+            place = std::mem::replace(&mut jumps[place], free);
+        }
+        free
     }
 
     /// The taker in a room that a class likes best.
