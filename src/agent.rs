@@ -54,7 +54,14 @@ impl AgentNamePattern {
     }
 
     fn new(written: String) -> Self {
-        let parts = written.split('*').map(|part| folded(part).collect()).collect();
+        let mut parts: Vec<String> = written.split('*').map(|part| folded(part).collect()).collect();
+        // Two stars in a row stand for no more than one.
+        let last = parts.len() - 1;
+        let mut place = 0;
+        parts.retain(|part| {
+            place += 1;
+            !part.is_empty() || place == 1 || place == last + 1
+        });
         Self { written, parts }
     }
 
@@ -128,6 +135,14 @@ mod tests {
         assert!(covers("a*b*c", "abc") && !covers("a*b*c", "acb"));
         assert!(covers("vm-1", "VM-1") && !covers("vm-1", "vm-12"));
         assert!(!covers("ab*ba", "aba"), "a character is not both ends");
+    }
+
+    #[test]
+    fn stars_in_a_row_are_one() {
+        let parts = |text: &str| text.parse::<AgentNamePattern>().unwrap().parts().to_vec();
+        assert_eq!(parts("build-**"), parts("build-*"));
+        assert_eq!(parts("***"), parts("*"));
+        assert!(covers("**a**", "xay") && !covers("**a**", "xy"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -33,6 +33,8 @@ use crate::{
     web::{self, Readiness, Site},
 };
 
+/// How long everything has to stop: Kubernetes grants 30 s.
+const STOPS_WITHIN: Duration = Duration::from_secs(18);
 /// How long the pollers have to stop.
 const POLLERS_STOP_WITHIN: Duration = Duration::from_secs(3);
 
@@ -174,6 +176,13 @@ impl Scaler {
     /// Stops: not ready any more, the calls under way answered, then the rest.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        if timeout(STOPS_WITHIN, self.stop_in_turn()).await.is_err() {
+            tracing::warn!("stopping without waiting for what is still under way");
+        }
+        tracing::info!("stopped");
+    }
+
+    async fn stop_in_turn(self) {
         self.readiness.send_replace(Readiness::Stopping);
         self.stop_answering.cancel();
         if let Ok(Err(error)) = self.answering.await {
@@ -185,7 +194,6 @@ impl Scaler {
         if !self.azure_devops.stop(POLLERS_STOP_WITHIN).await {
             tracing::warn!("a request to Azure DevOps was still under way");
         }
-        tracing::info!("stopped");
     }
 }
 

@@ -8,9 +8,10 @@ mod screen;
 mod serve;
 mod view;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 /// Starts exactly the Azure Pipelines agents that are missing: a KEDA external scaler.
 #[derive(Debug, Parser)]
@@ -35,9 +36,15 @@ enum Failed {
     Run(String),
 }
 
-/// The runtime that a command runs on.
-fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
-    tokio::runtime::Runtime::new().map_err(|error| Failed::Run(format!("can't start threads: {error}")))
+/// How long the last threads have to end: a name that is being resolved can't be called off.
+const THREADS_END_WITHIN: Duration = Duration::from_secs(1);
+
+/// Runs a command to its end.
+fn run_to_end(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let runtime = Runtime::new().map_err(|error| Failed::Run(format!("can't start threads: {error}")))?;
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_timeout(THREADS_END_WITHIN);
+    outcome
 }
 
 /// Does what it is told.

@@ -88,6 +88,9 @@ pub enum Refusal {
         /// The pattern that both have.
         pattern: String,
     },
+    /// The trigger was edited or given up while its question waited.
+    #[error("this trigger was edited or is no longer asked about; the next poll asks again")]
+    Forgotten,
     /// More triggers ask about the pool than are kept.
     #[error(
         "more than {0} triggers ask about this pool, which is more than are kept; remove some, or use a second scaler and pool"

@@ -5,10 +5,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    decision::{Decision, Placement, TriggerDecision},
+    caseless::Caseless,
+    decision::{AgentStanding, AgentState, Decision, Placement, TriggerDecision},
     demand::{Demand, DemandSet},
     job_request::JobRequest,
-    trigger::{JobsWithoutDemands, ScaledJobId},
+    trigger::{JobsWithoutDemands, ScaledJobId, Trigger},
 };
 
 /// How many triggers are named in one explanation.
@@ -72,7 +73,17 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
             )
         }
         Placement::Unmatched => (
-            "no ScaledJob offers what it demands: add the capabilities to one whose agents have them".to_owned(),
+            match static_agent(decision, demands) {
+                Some((name, state)) => {
+                    format!("no ScaledJob offers what it demands; it waits for agent `{name}`, which is {state}")
+                }
+                None if decision.triggers.iter().any(|trigger| offers_all(trigger, demands)) => {
+                    "no ScaledJob takes it, though one offers what it demands: see below what keeps it".to_owned()
+                }
+                None => {
+                    "no ScaledJob offers what it demands: add the capabilities to one whose agents have them".to_owned()
+                }
+            },
             standings(decision, decision.triggers.iter(), demands),
         ),
         Placement::NotUnderstood => (
@@ -105,8 +116,9 @@ fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet)
     if let Err(refusal) = &trigger.answer {
         return format!("{name} takes no jobs: {refusal}");
     }
-    let lacks: Vec<String> =
+    let mut lacks: Vec<String> =
         trigger.trigger.lacks(&trigger.capabilities, demands).map(|demand| lack(trigger, demand)).collect();
+    lacks.sort();
     if !lacks.is_empty() {
         return format!("{name} lacks {}", lacks.join(", "));
     }
@@ -120,7 +132,9 @@ fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet)
         let agents = own.running + own.others + own.matched;
         format!("{name} fits and is at its maximum of {most} (agents up: {agents}, jobs given to it: {given})")
     } else {
-        format!("{name} fits, too; it comes later by priority, tightness of fit or name")
+        format!(
+            "{name} fits, too; it comes later by priority, tightness of fit or name, or the job was given away before"
+        )
     }
 }
 
@@ -130,6 +144,23 @@ fn lack(trigger: &TriggerDecision, demand: &Demand) -> String {
         Some(value) => format!("`{demand}` (offers `{value}`)"),
         None => format!("`{demand}`"),
     }
+}
+
+/// Whether a trigger's agents would meet all demands, whether it takes such jobs or not.
+fn offers_all(trigger: &TriggerDecision, demands: &DemandSet) -> bool {
+    let Trigger { capabilities: declared, .. } = &*trigger.trigger;
+    let offered = if trigger.answer.is_ok() { &trigger.capabilities } else { declared };
+    trigger.trigger.lacks(offered, demands).next().is_none()
+}
+
+/// An agent that is no ScaledJob's, is up, and can take such a job once it is free; and what it is now.
+fn static_agent<'a>(decision: &'a Decision, demands: &DemandSet) -> Option<(&'a Caseless, &'static str)> {
+    let mut agents = decision.snapshot.agents.iter().zip(&decision.agents);
+    let up = |standing: &AgentStanding| matches!(standing.state, AgentState::Idle | AgentState::Busy);
+    let (agent, standing) = agents.find(|(agent, standing)| {
+        standing.owner.is_none() && up(standing) && agent.enabled && agent.capabilities.satisfies(demands)
+    })?;
+    Some((&agent.name, standing.state.label()))
 }
 
 fn owner_of(decision: &Decision, trigger: u32) -> &ScaledJobId {

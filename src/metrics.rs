@@ -3,7 +3,9 @@
 //! Labels are bounded: no ids, no names of jobs. What is counted as it happens lives here as counters and histograms, fed
 //! by the edges; what can be read off a decision is written into the gauges when somebody scrapes.
 
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector};
+use prometheus::{
+    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
+};
 
 /// Labels of a pool.
 const POOL: [&str; 2] = ["organization", "pool"];
@@ -24,7 +26,7 @@ pub struct Metrics {
     pub placed_jobs: IntGaugeVec,
     /// Own agents of a ScaledJob that run a job.
     pub running_jobs: IntGaugeVec,
-    /// What KEDA was told last.
+    /// What KEDA is told by the decision in force.
     pub trigger_value: GaugeVec,
     /// From queued to an agent reserved.
     pub job_wait_seconds: HistogramVec,
@@ -36,6 +38,10 @@ pub struct Metrics {
     pub azure_requests_total: IntCounterVec,
     /// How long Azure DevOps took to answer.
     pub azure_request_duration_seconds: HistogramVec,
+    /// What Azure DevOps lets an organisation still ask, where it says so.
+    pub azure_rate_limit_remaining: IntGaugeVec,
+    /// For how long Azure DevOps asked for patience.
+    pub azure_throttled_seconds_total: CounterVec,
     /// Calls answered, by gRPC status.
     pub grpc_requests_total: IntCounterVec,
     /// How long answers took.
@@ -86,7 +92,7 @@ impl Metrics {
             trigger_value: float_gauge(
                 &registry,
                 "trigger_value",
-                "What KEDA was told last, summed over triggers.",
+                "What KEDA is told by the decision in force, summed over the triggers.",
                 &SCALED_JOB,
             ),
             job_wait_seconds: histogram(
@@ -115,6 +121,20 @@ impl Metrics {
                 "Time from a request to Azure DevOps to the end of its answer.",
                 &["organization", "endpoint"],
                 &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0],
+            ),
+            azure_rate_limit_remaining: gauge(
+                &registry,
+                "azure_rate_limit_remaining",
+                "Units of Azure DevOps' rate limit that remain, as its last answer said.",
+                &["organization"],
+            ),
+            azure_throttled_seconds_total: register(
+                &registry,
+                CounterVec::new(
+                    options("azure_throttled_seconds_total", "Seconds of patience that Azure DevOps asked for."),
+                    &["organization"],
+                )
+                .expect("names and labels are valid"),
             ),
             grpc_requests_total: counter(
                 &registry,

@@ -52,16 +52,12 @@ impl Pool {
         }
     }
 
-    /// Answers a question about a trigger from a snapshot, or from the one in force where that is newer.
+    /// Notes that a question was asked, whether or not it can be answered: what KEDA asks about exists.
     ///
     /// # Errors
     ///
-    /// When the trigger can't be served, with the reason and the mend.
-    ///
-    /// # Panics
-    ///
-    /// Never: a trigger that was asked about is one of those that are decided about.
-    pub fn ask(&mut self, trigger: &Arc<Trigger>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<Answer, Refusal> {
+    /// When there are more triggers than are kept.
+    pub fn note(&mut self, trigger: &Arc<Trigger>, now: Timestamp) -> Result<(), Refusal> {
         self.expire(now);
         if self.known.is_empty() {
             self.settling_until = now.checked_add(self.settle).ok();
@@ -69,14 +65,33 @@ impl Pool {
         if self.known.ask(trigger, now)? {
             self.decision = None;
         }
+        Ok(())
+    }
+
+    /// Answers a question that was noted, from a snapshot, or from the one in force where that is newer.
+    ///
+    /// # Errors
+    ///
+    /// When the trigger can't be served, with the reason and the mend.
+    pub fn answer(&mut self, trigger: &TriggerId, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<Answer, Refusal> {
         self.refresh(snapshot, now);
         let told = |decision: &Arc<Decision>| {
-            let place = decision.triggers.binary_search_by(|decided| decided.trigger.id.cmp(&trigger.id)).ok()?;
+            let place = decision.triggers.binary_search_by(|decided| decided.trigger.id.cmp(trigger)).ok()?;
             Some(decision.triggers[place].answer.clone())
         };
-        let answer = self.decision.as_ref().and_then(told).expect("a trigger that was asked about is decided about");
-        self.known.keep_answer(&trigger.id, answer.clone(), now);
+        let answer = self.decision.as_ref().and_then(told).unwrap_or(Err(Refusal::Forgotten));
+        self.known.keep_answer(trigger, answer.clone(), now);
         answer
+    }
+
+    /// Notes a question about a trigger and answers it.
+    ///
+    /// # Errors
+    ///
+    /// When the trigger can't be served, with the reason and the mend.
+    pub fn ask(&mut self, trigger: &Arc<Trigger>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<Answer, Refusal> {
+        self.note(trigger, now)?;
+        self.answer(&trigger.id, snapshot, now)
     }
 
     /// Takes the last answer to a trigger, so that activity and value of one poll agree; `None` where it was taken

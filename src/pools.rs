@@ -83,6 +83,8 @@ pub enum FailureClass {
     Forbidden,
     /// There is no such pool, or no such organisation.
     NotFound,
+    /// More pools are asked for than are looked up.
+    TooMany,
     /// Azure asks for patience: 429 or Retry-After.
     Throttled,
     /// Azure answers with a failure of its own.
@@ -103,6 +105,7 @@ impl FailureClass {
             Self::NotSignedIn => "not-signed-in",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
+            Self::TooMany => "too-many",
             Self::Throttled => "throttled",
             Self::ServerError => "server-error",
             Self::Unreachable => "unreachable",

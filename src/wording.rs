@@ -4,7 +4,7 @@
 
 /// Characters of a value that a message shows.
 const SHOWN: usize = 80;
-/// Letters and digits in one run; Azure's tokens have 52 or 84.
+/// Characters without a blank; Azure's tokens have 52 or 84, Entra's more.
 const LIKE_A_TOKEN: usize = 40;
 /// Stands for what is not shown.
 const HIDDEN: &str = "(not shown, may hold a secret)";
@@ -20,7 +20,10 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 /// the wrong place.
 #[must_use]
 pub fn shown(value: &str) -> String {
-    let like_a_token = value.len() >= LIKE_A_TOKEN && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let of_tokens = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'=');
+    let has = |kind: fn(&u8) -> bool| value.as_bytes().iter().any(kind);
+    let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    let like_a_token = value.len() >= LIKE_A_TOKEN && is_mixed && value.bytes().all(of_tokens);
     if like_a_token { HIDDEN.to_owned() } else { shortened(value, SHOWN) }
 }
 

@@ -129,7 +129,9 @@ fn whereabouts(snapshot: &Snapshot, reserved: &ReservedAgent, agent: Option<&Age
         let down = reserved.offline || snapshot.agents_are_as_new_as_jobs();
         return if down { Whereabouts::Down } else { Whereabouts::Up };
     };
-    if agent.online {
+    let older = !snapshot.agents_are_as_new_as_jobs();
+    // What the request itself says is newer than an older list.
+    if agent.online || older && !reserved.offline {
         return Whereabouts::Up;
     }
     let until = agent.status_changed_at.and_then(|since| since.checked_add(OFFLINE_GRACE).ok());

@@ -1,6 +1,9 @@
 //! Which ScaledJob an agent belongs to, by its name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 use crate::{
     agent::AgentNamePattern,
@@ -28,7 +31,11 @@ impl<'a> Owners<'a> {
             let claims = by_prefix.entry((pattern.has_star(), prefix.len())).or_default().entry(prefix).or_default();
             claims.push((pattern, scaled_job));
         }
-        // A pattern without any star says all there is to say; then the longer text goes first.
+        // Of two that begin alike, the one that says more in all goes first; then the order of the ScaledJobs.
+        for claims in by_prefix.values_mut().flat_map(HashMap::values_mut) {
+            claims.sort_by_key(|(pattern, _)| Reverse(pattern.parts().iter().map(String::len).sum::<usize>()));
+        }
+        // A pattern without any star says all there is to say; then the longer text before the star goes first.
         let (starred, exact): (Vec<_>, Vec<_>) = by_prefix.into_iter().rev().partition(|((star, _), _)| *star);
         let lengths = exact.into_iter().chain(starred).map(|((_, length), claims)| (length, claims));
         Self { by_prefix: lengths.collect() }
@@ -89,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_pattern_that_says_more_owns() {
-        let triggers = ["java-*", "Java-17-*", "*-gpu", "java-17-x", "jäva-*"].map(claiming);
+        let triggers = ["java-*", "Java-17-*", "*-gpu", "java-17-x", "jäva-*", "java-*-arm"].map(claiming);
         let owners = Owners::new(triggers.iter().zip(0..));
         for (name, owner) in [
             ("java-11-a", Some(0)),
@@ -97,6 +104,7 @@ mod tests {
             ("java-17-x", Some(3)),
             ("java-17-xy", Some(1)),
             ("java-gpu", Some(0)),
+            ("java-11-arm", Some(5)),
             ("big-gpu", Some(2)),
             ("JÄVA-1", Some(4)),
             ("vm-1", None),

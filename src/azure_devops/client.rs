@@ -12,7 +12,11 @@ use std::{
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+    time::Instant,
+};
 use url::Url;
 
 use super::{
@@ -30,7 +34,7 @@ use crate::{
 };
 
 /// Larger answers are refused, packed or not.
-const LARGEST_ANSWER: usize = 64 << 20;
+const LARGEST_ANSWER: usize = 256 << 20;
 /// However long Azure asks to wait, no longer than this.
 const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 
@@ -201,8 +205,12 @@ impl Client {
 
         let mut response = self.http.execute(message).await.map_err(|error| request.unanswered(error))?;
         let status = response.status();
-        let retry_after =
-            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let number = |name: &str| -> Option<u64> { response.headers().get(name)?.to_str().ok()?.trim().parse().ok() };
+        if let Some(remaining) = number("x-ratelimit-remaining") {
+            let gauge = self.metrics.azure_rate_limit_remaining.with_label_values(&[&*self.organization]);
+            gauge.set(remaining.try_into().unwrap_or(i64::MAX));
+        }
+        let retry_after = number(RETRY_AFTER.as_str());
         if let Some(seconds) = retry_after {
             self.be_patient(Duration::from_secs(seconds));
         }
@@ -225,18 +233,30 @@ impl Client {
                 let said = decode::refusal(&body).map(|said| sent.hide(&said));
                 Err(request.refused(class, status, said.as_deref()))
             }
-            None => read(&body).map_err(|reason| request.misread(&sent.hide(&reason.to_string()))),
+            None => apart(|| read(&body)).map_err(|reason| request.misread(&sent.hide(&reason.to_string()))),
         }
     }
 
     fn be_patient(&self, asked: Duration) {
-        let until = Instant::now() + asked.min(LONGEST_PATIENCE);
+        let now = Instant::now();
+        let until = now + asked.min(LONGEST_PATIENCE);
         let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let added = until.saturating_duration_since(patience.unwrap_or(now).max(now));
+        let throttled = self.metrics.azure_throttled_seconds_total.with_label_values(&[&*self.organization]);
+        throttled.inc_by(added.as_secs_f64());
         *patience = (*patience).max(Some(until));
     }
 
     fn remember_refused(&self, token: Option<&SecretString>) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = token.cloned();
+    }
+}
+
+/// Reads an answer, which can be long, without keeping the other tasks of this thread waiting.
+fn apart<T>(read: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => block_in_place(read),
+        _ => read(),
     }
 }
 

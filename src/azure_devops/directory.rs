@@ -150,7 +150,7 @@ impl AzureDevOps {
                  are kept; restart the scaler if most of them are old, or spread the triggers over several scalers",
                 client.organization()
             );
-            return Err(Arc::new(Failure { class: FailureClass::NotFound, message }));
+            return Err(Arc::new(Failure { class: FailureClass::TooMany, message }));
         }
         Ok(Arc::clone(lookups.entry(key).or_default()))
     }
@@ -170,11 +170,14 @@ impl AzureDevOps {
     fn desk(&self, client: &Arc<Client>, pool: PoolReference) -> Arc<Desk> {
         let organization = client.organization();
         let mut desks = locked(&self.desks);
+        // A pool that was made anew has another number, one that was renamed another name; a poller ends with its desk.
+        desks.retain(|desk| {
+            let is_this = desk.organization == *organization && (desk.id == pool.id || desk.name == pool.name);
+            !(is_this && is_gone(desk))
+        });
         if let Some(desk) = desks.iter().find(|desk| desk.organization == *organization && desk.id == pool.id) {
             return Arc::clone(desk);
         }
-        // A pool that was deleted and made anew has another number; the old one's poller ends with its desk.
-        desks.retain(|desk| desk.organization != *organization || desk.name != pool.name || !is_gone(desk));
         let Polling { freshness, background } = self.polling;
         let (organization, name) = (Arc::clone(organization), Arc::clone(&pool.name));
         let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, (self.new_pool)());
@@ -205,9 +208,12 @@ impl LookedUp {
     }
 }
 
-/// Whether the poller has found that the pool does not exist any more.
+/// Whether the poller has found that the pool does not exist any more, or has ended itself.
 fn is_gone(desk: &Desk) -> bool {
     let look = desk.look();
+    if look.has_changed().is_err() {
+        return true;
+    }
     let look = look.borrow();
     look.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::NotFound)
 }

@@ -163,8 +163,7 @@ impl Poller {
         let taken_at = self.clock.now();
         // A pool that was deleted looks empty, so its existence is asked for as well.
         let pool_is_due = is_due(self.pool_seen);
-        let look_up =
-            async { if pool_is_due { client.pool(&PoolSelector::Id(self.pool.id)).await.map(drop) } else { Ok(()) } };
+        let look_up = async { if pool_is_due { self.still_there().await } else { Ok(()) } };
         let (queue, ()) = tokio::try_join!(client.job_requests(&self.pool), look_up)?;
         if pool_is_due {
             self.pool_seen = round;
@@ -183,6 +182,22 @@ impl Poller {
         let snapshot = Snapshot::new(taken_at, queue, agents.asked_at, Arc::clone(&agents.list));
         self.agents = Some(agents);
         Ok(snapshot)
+    }
+
+    /// Asks whether the pool is there, under its name.
+    async fn still_there(&self) -> Result<(), Failure> {
+        let found = self.client.pool(&PoolSelector::Id(self.pool.id)).await?;
+        if found.name == self.pool.name {
+            return Ok(());
+        }
+        let message = format!(
+            "pool `{}` ({}) of organization `{}` is named `{}` now: it is found by that name, or by its number",
+            self.pool.name,
+            self.pool.id,
+            self.client.organization(),
+            found.name
+        );
+        Err(Failure { class: FailureClass::NotFound, message })
     }
 
     /// Logs when failing begins, changes its kind, or ends.

@@ -73,7 +73,7 @@ impl Demo {
             telemetry::start(LogFormat::Text, Some(filter.as_deref().unwrap_or("warn")))
                 .map_err(|fault| Failed::Usage(fault.to_string()))?;
         }
-        super::runtime()?.block_on(self.show(live))
+        super::run_to_end(self.show(live))
     }
 
     async fn show(self, live: bool) -> Result<(), Failed> {

@@ -30,7 +30,7 @@ impl Serve {
             Settings::load(self.config.as_deref(), environment).map_err(|faults| Failed::Usage(faults.to_string()))?;
         telemetry::start(settings.log_format, env::var("RUST_LOG").ok().as_deref())
             .map_err(|fault| Failed::Usage(fault.to_string()))?;
-        super::runtime()?.block_on(serve(&settings))
+        super::run_to_end(serve(&settings))
     }
 }
 

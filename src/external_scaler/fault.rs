@@ -77,6 +77,7 @@ impl Fault {
             Self::Pool(failure) => match failure.class {
                 FailureClass::NotSignedIn | FailureClass::Forbidden => Code::FailedPrecondition,
                 FailureClass::NotFound => Code::NotFound,
+                FailureClass::TooMany => Code::ResourceExhausted,
                 FailureClass::Throttled
                 | FailureClass::ServerError
                 | FailureClass::Unreachable
@@ -87,6 +88,7 @@ impl Fault {
             Self::Refused { refusal: Refusal::NoParent(_) | Refusal::SameAgents { .. }, .. } => {
                 Code::FailedPrecondition
             }
+            Self::Refused { refusal: Refusal::Forgotten, .. } => Code::Unavailable,
             Self::TooSlow(_) => Code::DeadlineExceeded,
         }
     }

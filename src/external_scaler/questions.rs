@@ -30,22 +30,31 @@ impl Questions {
     /// Asks a fresh question.
     pub(super) async fn ask(&self, request: &Request) -> Result<Answer, Fault> {
         let desk = self.desk(request).await?;
-        desk.snapshot().await?;
-        answer(&desk, request)
+        ask_at(&desk, request).await
     }
 
     /// Whether the trigger is active: as the value of the same poll said, else by a fresh question.
     pub(super) async fn is_active(&self, request: &Request) -> Result<bool, Fault> {
         let desk = self.desk(request).await?;
         let kept = desk.pool().take_answer(&request.trigger.id, desk.now());
-        let answer = if let Some(kept) = kept {
-            kept.map_err(|refusal| refused(&desk, refusal))
-        } else {
-            desk.snapshot().await?;
-            answer(&desk, request)
+        let answer = match kept {
+            Some(kept) => kept.map_err(|refusal| refused(&desk, refusal)),
+            None => ask_at(&desk, request).await,
         };
         Ok(answer?.active)
     }
+}
+
+/// Asks at a desk. The question is noted before anything else: a trigger exists though Azure does not answer.
+async fn ask_at(desk: &Desk, request: &Request) -> Result<Answer, Fault> {
+    note(desk, request)?;
+    desk.snapshot().await?;
+    answer(desk, request)
+}
+
+/// Notes that the trigger is asked about.
+pub(super) fn note(desk: &Desk, request: &Request) -> Result<(), Fault> {
+    desk.pool().note(&request.trigger, desk.now()).map_err(|refusal| refused(desk, refusal))
 }
 
 /// Answers from the last good snapshot. It is looked up while the pool is held, so that a pool never sees one that is older
@@ -53,7 +62,7 @@ impl Questions {
 pub(super) fn answer(desk: &Desk, request: &Request) -> Result<Answer, Fault> {
     let mut pool = desk.pool();
     let snapshot = desk.last_good()?;
-    pool.ask(&request.trigger, &snapshot, desk.now()).map_err(|refusal| refused(desk, refusal))
+    pool.answer(&request.trigger.id, &snapshot, desk.now()).map_err(|refusal| refused(desk, refusal))
 }
 
 fn refused(desk: &Desk, refusal: Refusal) -> Fault {

@@ -35,7 +35,7 @@ use crate::{
 
 /// No call takes longer.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Calls, open streams included, that are answered at once: enough for a thousand triggers that poll in step.
+/// Questions that are answered at once, and streams that are open at once: enough for a thousand triggers each.
 const CALLS_AT_ONCE: usize = 2_048;
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -45,7 +45,9 @@ type Stream<T> = ReceiverStream<Result<T, Status>>;
 pub struct Service {
     questions: Arc<Questions>,
     metrics: Metrics,
+    /// Places for questions that wait for an answer, and for streams that are open.
     calls: Arc<Semaphore>,
+    open_streams: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
     pub(super) streams: TaskTracker,
 }
@@ -63,21 +65,29 @@ impl Service {
             questions: Arc::new(Questions { directory, organizations, faults: FaultLog::default() }),
             metrics,
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
+            open_streams: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
             stop,
             streams: TaskTracker::new(),
         }
     }
 
-    /// Answers in time, counts the call, and speaks of a new fault. The reply comes with the call's place among those
-    /// answered at once, for a stream to keep.
+    /// Answers in time, counts the call, and speaks of a new fault. The reply comes with the call's place, where it takes
+    /// one, for a stream to keep.
     async fn account<T>(
         &self,
-        method: &'static str,
+        method: Method,
         asker: &Asker,
         answering: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<(T, OwnedSemaphorePermit), Status> {
+    ) -> Result<(T, Option<OwnedSemaphorePermit>), Status> {
         let began = Instant::now();
-        let outcome = match Arc::clone(&self.calls).try_acquire_owned() {
+        let place = match method {
+            Method::GetMetricSpec => Ok(None),
+            Method::GetMetrics | Method::IsActive => Arc::clone(&self.calls).try_acquire_owned().map(Some),
+            Method::StreamIsActive | Method::StreamMetricSpec => {
+                Arc::clone(&self.open_streams).try_acquire_owned().map(Some)
+            }
+        };
+        let outcome = match place {
             Ok(place) => match timeout(DEADLINE, answering).await {
                 Ok(answered) => answered.map(|reply| (reply, place)),
                 Err(_) => Err(Fault::TooSlow(DEADLINE)),
@@ -85,16 +95,20 @@ impl Service {
             Err(_) => Err(Fault::TooManyCalls(CALLS_AT_ONCE)),
         };
         let code = outcome.as_ref().map_or_else(Fault::code, |_| Code::Ok);
-        self.metrics.grpc_requests_total.with_label_values(&[method, label(code)]).inc();
-        self.metrics.grpc_request_duration_seconds.with_label_values(&[method]).observe(began.elapsed().as_secs_f64());
-        self.questions.faults.note(asker, &outcome);
+        let name = method.name();
+        self.metrics.grpc_requests_total.with_label_values(&[name, label(code)]).inc();
+        self.metrics.grpc_request_duration_seconds.with_label_values(&[name]).observe(began.elapsed().as_secs_f64());
+        // Metadata that can be read says nothing of whether questions are answered again.
+        if outcome.is_err() || matches!(method, Method::GetMetrics | Method::IsActive) {
+            self.questions.faults.note(asker, &outcome);
+        }
         outcome.map_err(|fault| Status::from(&fault))
     }
 
     /// A stream that `feed` sends on, until it has nothing more to send, the client goes or the scaler stops.
     fn stream<T, F>(
         &self,
-        place: OwnedSemaphorePermit,
+        place: Option<OwnedSemaphorePermit>,
         feed: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F,
     ) -> Stream<T>
     where
@@ -115,6 +129,29 @@ impl Service {
     }
 }
 
+/// What KEDA can call. Metric specs follow from the metadata alone, so they need no place: without them KEDA passes a
+/// trigger over in silence.
+#[derive(Clone, Copy)]
+enum Method {
+    IsActive,
+    StreamIsActive,
+    GetMetricSpec,
+    GetMetrics,
+    StreamMetricSpec,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::IsActive => "IsActive",
+            Self::StreamIsActive => "StreamIsActive",
+            Self::GetMetricSpec => "GetMetricSpec",
+            Self::GetMetrics => "GetMetrics",
+            Self::StreamMetricSpec => "StreamMetricSpec",
+        }
+    }
+}
+
 #[async_trait]
 impl ExternalScaler for Service {
     type StreamIsActiveStream = Stream<IsActiveResponse>;
@@ -124,7 +161,7 @@ impl ExternalScaler for Service {
         let reference = Some(call.into_inner());
         let asker = self.questions.faults.asker(reference.as_ref());
         let answering = async { self.questions.is_active(&self.questions.read(reference)?).await };
-        let (result, _) = self.account("IsActive", &asker, answering).await?;
+        let (result, _) = self.account(Method::IsActive, &asker, answering).await?;
         Ok(Response::new(IsActiveResponse { result }))
     }
 
@@ -132,7 +169,7 @@ impl ExternalScaler for Service {
         let reference = Some(call.into_inner());
         let asker = self.questions.faults.asker(reference.as_ref());
         let reading = async { self.questions.read(reference) };
-        let (request, place) = self.account("StreamIsActive", &asker, reading).await?;
+        let (request, place) = self.account(Method::StreamIsActive, &asker, reading).await?;
         let questions = Arc::clone(&self.questions);
         Ok(Response::new(self.stream(place, |sender| async move {
             follow_activity(&questions, &asker, &request, &sender).await;
@@ -143,7 +180,7 @@ impl ExternalScaler for Service {
         let reference = Some(call.into_inner());
         let asker = self.questions.faults.asker(reference.as_ref());
         let reading = async { self.questions.read(reference) };
-        let (request, _) = self.account("GetMetricSpec", &asker, reading).await?;
+        let (request, _) = self.account(Method::GetMetricSpec, &asker, reading).await?;
         Ok(Response::new(spec(&request)))
     }
 
@@ -158,7 +195,7 @@ impl ExternalScaler for Service {
             let answer = self.questions.ask(&request).await?;
             Ok(value(request.metric_name, answer))
         };
-        let (reply, _) = self.account("GetMetrics", &asker, answering).await?;
+        let (reply, _) = self.account(Method::GetMetrics, &asker, answering).await?;
         Ok(Response::new(reply))
     }
 
@@ -166,7 +203,7 @@ impl ExternalScaler for Service {
         let reference = Some(call.into_inner());
         let asker = self.questions.faults.asker(reference.as_ref());
         let reading = async { self.questions.read(reference) };
-        let (request, place) = self.account("StreamMetricSpec", &asker, reading).await?;
+        let (request, place) = self.account(Method::StreamMetricSpec, &asker, reading).await?;
         Ok(Response::new(self.stream(place, |sender| async move {
             // Other metadata comes with another call, so these specs never change.
             if sender.send(Ok(spec(&request))).await.is_ok() {

@@ -1,7 +1,7 @@
 //! What is sent on a stream that KEDA holds open: a first message, then one at each change.
 //!
 //! A failure of Azure neither ends a stream nor sends anything: not knowing is not inactivity. A stream ends when the
-//! client goes, when the scaler stops, or when the pool's poller does; KEDA then opens another.
+//! client goes, when the scaler stops, or when the pool or its poller is gone; KEDA then opens another.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,12 +15,12 @@ use tokio::{
 use tonic::Status;
 
 use super::{
-    Request,
+    Fault, Request,
     asker::Asker,
-    questions::{Questions, answer},
+    questions::{Questions, answer, note},
 };
 use crate::{
-    pools::{Desk, Look},
+    pools::{Desk, FailureClass, Look},
     protocol::IsActiveResponse,
 };
 
@@ -43,11 +43,19 @@ pub(super) async fn follow_activity(
         let seen = look.borrow_and_update().rounds_ended;
         tokio::select! {
             biased;
-            _ = pace.tick() => drop(desk.snapshot().await),
+            _ = pace.tick() => {
+                // A trigger that can't be kept is refused below.
+                drop(note(&desk, request));
+                drop(desk.snapshot().await);
+            }
             ended = round_after(&mut look, seen) => if ended.is_err() { return },
         }
         let outcome = answer(&desk, request);
         questions.faults.note(asker, &outcome);
+        if matches!(&outcome, Err(Fault::Pool(failure)) if failure.class == FailureClass::NotFound) {
+            // The pool is gone, and may be made anew under its name: KEDA opens the stream again.
+            return;
+        }
         if let Ok(answer) = outcome
             && told != Some(answer.active)
         {

@@ -24,7 +24,7 @@ const SHORTEST_KEPT: SignedDuration = SignedDuration::from_secs(30);
 /// How many gaps between questions the interval is learned from.
 const GAPS: usize = 4;
 /// A longer gap is an absence, not an interval.
-const LONGEST_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
+const LONGEST_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 /// How many intervals of forgotten triggers are kept.
 const MOST_REMEMBERED: usize = 1_000;
 /// A poll asks for the value and for the activity within this time.
@@ -44,7 +44,7 @@ type Gaps = VecDeque<SignedDuration>;
 #[derive(Debug)]
 struct Asker {
     trigger: Arc<Trigger>,
-    asked_before: Option<Timestamp>,
+    first_asked: Timestamp,
     asked: Timestamp,
     gaps: Gaps,
     answer: Option<(Timestamp, Result<Answer, Refusal>)>,
@@ -78,7 +78,6 @@ impl Known {
         }
         if let Some(asker) = self.triggers.get_mut(&trigger.id) {
             learn(&mut asker.gaps, asker.asked, now);
-            asker.asked_before = Some(asker.asked);
             asker.asked = now;
             return Ok(!outdated.is_empty());
         }
@@ -94,21 +93,23 @@ impl Known {
                 learn(&mut gaps, asked, now);
             }
         }
-        let asker = Asker { trigger: Arc::clone(trigger), asked_before: None, asked: now, gaps, answer: None };
+        let asker = Asker { trigger: Arc::clone(trigger), first_asked: now, asked: now, gaps, answer: None };
         self.triggers.insert(trigger.id.clone(), asker);
         Ok(true)
     }
 
-    /// Other variants of the trigger's ScaledJob that were not asked about since this one was asked about last: the
-    /// ScaledJob was edited, and they missed a whole poll.
+    /// Older variants of the trigger's ScaledJob that were not asked about around the time when this one was asked about
+    /// last: the ScaledJob was edited, and they missed a whole poll.
     fn outdated_by(&self, trigger: &Trigger, now: Timestamp) -> Vec<TriggerId> {
-        let Some(last_poll) = self.triggers.get(&trigger.id).map(|asker| asker.asked).filter(|asked| *asked < now)
-        else {
-            return Vec::new();
+        let Some(this) = self.triggers.get(&trigger.id) else { return Vec::new() };
+        let around = now.duration_since(this.asked) / 2;
+        let of_same = |id: &TriggerId| id.scaled_job == trigger.id.scaled_job && *id != trigger.id;
+        let missed = |other: &Asker| {
+            let before_last_poll = this.asked.duration_since(other.asked);
+            other.first_asked < this.first_asked && before_last_poll > around && around.is_positive()
         };
-        let of_same = |id: &&TriggerId| id.scaled_job == trigger.id.scaled_job && **id != trigger.id;
-        let missed = |id: &&TriggerId| self.triggers[*id].asked < last_poll;
-        self.triggers.keys().filter(of_same).filter(missed).cloned().collect()
+        let outdated = self.triggers.iter().filter(|(id, other)| of_same(id) && missed(other));
+        outdated.map(|(id, _)| id.clone()).collect()
     }
 
     /// Forgets those that nobody has asked about for too long. Says whether there were any.

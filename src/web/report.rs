@@ -81,7 +81,7 @@ pub(super) struct Trigger<'a> {
     /// Why KEDA is told an error, and the mend.
     pub(super) refusal: Option<String>,
     /// What its author should know.
-    pub(super) hints: &'a [String],
+    pub(super) hints: Vec<&'a str>,
 }
 
 /// A ScaledJob's own agents that are online.
@@ -163,6 +163,10 @@ pub(super) fn agents_by_state(decision: &Decision) -> Counts {
     counts
 }
 
+/// Without it KEDA takes the largest of the values, and starts too few agents.
+const ADD_UP: &str = "this ScaledJob has several triggers on the pool, each with a part of its jobs: KEDA must add their values up, \
+                      `scalingStrategy.multipleScalersCalculation: sum` in the ScaledJob";
+
 /// All triggers of a pool.
 pub(super) fn triggers(seen: &PoolSeen) -> Vec<Trigger<'_>> {
     let Some(decision) = seen.decision.as_deref() else { return Vec::new() };
@@ -177,6 +181,10 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         Err(_) => &trigger.capabilities,
     };
     let answer = decided.answer.as_ref().ok();
+    let mut hints: Vec<&str> = trigger.hints.iter().map(String::as_str).collect();
+    if decision.triggers.iter().filter(|other| other.scaled_job == decided.scaled_job).count() > 1 {
+        hints.push(ADD_UP);
+    }
     Trigger {
         organization: &seen.organization,
         pool: &seen.name,
@@ -203,7 +211,7 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         value: answer.map(|answer| answer.value),
         active: answer.map(|answer| answer.active),
         refusal: decided.answer.as_ref().err().map(ToString::to_string),
-        hints: &trigger.hints,
+        hints,
     }
 }
 

@@ -1,4 +1,6 @@
-//! The cases of the specification that need no licences, no cluster's view and no learned distrust, by their numbers.
+//! The cases of the specification that need no licences, no cluster's view and no learned distrust, by their numbers. Two
+//! are held elsewhere, where they happen: 17 (an outage is an error) in `tests/desk.rs` and `tests/azure_devops`, 20 (jobs
+//! of any plan count) where answers are decoded.
 
 use azp_scaler::{decision::Placement, trigger::Strategy};
 
@@ -216,6 +218,32 @@ fn case_36_an_agent_with_two_jobs_is_one_agent() {
 #[test]
 fn case_41_the_maximum_counts_agents_not_jobs() {
     check(vec![with_target(with_max(trigger("T", ""), 4), 2)], &jobs(1, 12, &[]), &[], &[8]);
+}
+
+#[test]
+fn a_declared_minimum_is_kept_idle_by_keda_on_top() {
+    let with_min = |min| {
+        let mut warm = trigger("T", "");
+        warm.min_replicas = min;
+        warm
+    };
+    let idle = agent("T-idle", "");
+    let (busy, spent) = (agent("T-busy", ""), finished_one(agent("T-spent", "")));
+    let queue = |waiting| [jobs(2, waiting, &[]), vec![job(9, &[]).on(&busy)]].concat();
+    let all = [idle, busy.clone(), spent];
+    // Nothing queued: R 1 + U 1, so that KEDA tops the idle ones up to the minimum; without a minimum nothing is started.
+    check(vec![with_min(2)], &queue(0), &all, &[2]);
+    check(vec![with_min(0)], &queue(0), &all, &[0]);
+    // Three queued, one of them for the idle agent: A 2 + I 1 + R 1 + U 1.
+    check(vec![with_min(2)], &queue(3), &all, &[5]);
+    check(vec![with_min(0)], &queue(3), &all, &[5]);
+    // An idle agent that nobody needs is part of the minimum, and of what KEDA subtracts without one.
+    let gpu = [vec![job(2, &["gpu"])], vec![job(9, &[]).on(&busy)]].concat();
+    let mut fitting = trigger("T", "gpu");
+    fitting.min_replicas = 2;
+    check(vec![fitting.clone()], &gpu, &all, &[3]);
+    fitting.min_replicas = 0;
+    check(vec![fitting], &gpu, &all, &[4]);
 }
 
 #[test]

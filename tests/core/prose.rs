@@ -42,7 +42,7 @@ fn every_decision_says_why() {
 
     assigned
     agents/small starts an agent for it
-    agents/java fits, too; it comes later by priority, tightness of fit or name
+    agents/java fits, too; it comes later by priority, tightness of fit or name, or the job was given away before
 
     unmatched
     no ScaledJob offers what it demands: add the capabilities to one whose agents have them
@@ -78,6 +78,18 @@ fn a_job_of_a_settling_pool_is_told_how_long() {
     insta::assert_snapshot!(told(pool.current().unwrap(), 1), @r"
     settling
     the scaler has just begun to serve this pool and waits 27 s more for all ScaledJobs to have asked; as things stand agents/small would start an agent for it
+    ");
+}
+
+#[test]
+fn a_job_that_only_a_static_agent_can_run_is_told_which() {
+    let busy = agent("vm-1", "warehouse");
+    let queue = [job(1, &["warehouse"]).on(&busy), job(2, &["warehouse"])];
+    let (_, decision) = Scene::new([trigger("small", "docker")]).look(&queue, &[busy]);
+    insta::assert_snapshot!(told(&decision, 2), @r"
+    unmatched
+    no ScaledJob offers what it demands; it waits for agent `vm-1`, which is busy
+    agents/small lacks `warehouse`
     ");
 }
 

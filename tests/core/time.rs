@@ -68,7 +68,7 @@ fn a_trigger_that_is_no_longer_asked_about_leaves_its_jobs_to_others() {
 #[test]
 fn how_long_a_trigger_is_kept_follows_its_interval_within_bounds() {
     // Interval, then the seconds after the last question until it is forgotten.
-    for (interval, kept) in [(1, 30), (10, 30), (30, 90), (100, 300), (200, 300), (400, 600)] {
+    for (interval, kept) in [(1, 30), (10, 30), (30, 90), (100, 300), (200, 300), (400, 600), (900, 1350)] {
         let mut pool = Pool::new(SignedDuration::ZERO);
         let (leaver, stayer) = (trigger("A", "docker"), trigger("B", "docker, java"));
         let queue = jobs(1, 1, &["docker"]);
@@ -181,4 +181,43 @@ fn an_older_look_does_not_undo_a_newer_one() {
     let (older, newer) = (snapshot(0, &jobs(1, 1, &[]), &[]), snapshot(1, &jobs(1, 2, &[]), &[]));
     assert_eq!(pool.ask(&only, &newer, at(2)).unwrap().value, 2);
     assert_eq!(pool.ask(&only, &older, at(2)).unwrap().value, 2);
+}
+
+#[test]
+fn a_trigger_that_is_polled_rarely_gets_its_agents() {
+    let mut pool = Pool::new(SignedDuration::from_secs(30));
+    let only = trigger("T", "");
+    let values: Vec<u64> = (0..4).map(|poll| ask(&mut pool, &only, poll * 900, &jobs(1, 1, &[]))).collect();
+    assert_eq!(values, [0, 0, 1, 1], "settling, forgotten once before its interval was known, then served");
+}
+
+#[test]
+fn questions_that_azure_does_not_answer_keep_a_trigger_all_the_same() {
+    let mut pool = Pool::new(SignedDuration::ZERO);
+    let (small, large) = (Arc::new(trigger("S", "docker")), Arc::new(trigger("L", "docker, gpu")));
+    let queue = jobs(1, 5, &["docker"]);
+    for second in (0..=60).step_by(10) {
+        assert_eq!(ask(&mut pool, &small, second, &queue), 5);
+        ask(&mut pool, &large, second, &queue);
+    }
+    for second in (70..=100).step_by(10) {
+        pool.note(&small, at(second)).unwrap();
+        pool.note(&large, at(second)).unwrap();
+    }
+    assert_eq!(ask(&mut pool, &large, 101, &queue), 0, "the jobs are still the other's");
+    assert_eq!(ask(&mut pool, &small, 101, &queue), 5);
+}
+
+#[test]
+fn a_sibling_that_asks_late_is_not_taken_for_an_old_variant() {
+    let mut pool = Pool::new(SignedDuration::ZERO);
+    let siblings = ["docker", "java"].map(|offers| trigger("T", offers));
+    for poll in 0..5 {
+        // The two come in turn first, a second apart.
+        let order = if poll % 2 == 0 { [0, 1] } else { [1, 0] };
+        for (delay, which) in (0..).zip(order) {
+            ask(&mut pool, &siblings[which], poll * 30 + delay, &[]);
+        }
+    }
+    assert_eq!(pool.current().unwrap().triggers.len(), 2);
 }
