@@ -164,6 +164,14 @@ mod tests {
     }
 
     #[test]
+    fn jobs_of_any_plan_count_and_finished_ones_do_not() {
+        let job = |plan: &str| format!(r#"{{"requestId":{},"planType":"{plan}"}}"#, plan.len());
+        let plans = ["Build", "Release", "Deployment", "PoolMaintenance"].map(job).join(",");
+        let body = format!(r#"{{"value":[{plans},{{"requestId":99,"result":"canceled"}}]}}"#);
+        assert_eq!(queue(body.as_bytes()).unwrap().jobs.len(), 4);
+    }
+
+    #[test]
     fn a_byte_order_mark_is_passed_over() {
         let body = "\u{feff}{\"message\":\"TF400813\"}";
         assert_eq!(refusal(body.as_bytes()).as_deref(), Some("TF400813"));
