@@ -135,7 +135,7 @@ impl LiveWorld {
         self.cancel.cancel();
         self.tasks.close();
         if tokio::time::timeout(STOPS_WITHIN, self.tasks.wait()).await.is_err() {
-            tracing::warn!("the simulated organisation did not stop within {} s", STOPS_WITHIN.as_secs());
+            tracing::warn!("the simulated organization did not stop within {} s", STOPS_WITHIN.as_secs());
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, token: Sec
         .with_state(shared);
     let served = axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await;
     if let Err(fault) = served {
-        tracing::error!(%fault, "the simulated organisation no longer answers");
+        tracing::error!(%fault, "the simulated organization no longer answers");
     }
 }
 
