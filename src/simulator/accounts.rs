@@ -48,16 +48,20 @@ impl Accounts {
         within.map_or(0.0, |(hundredths, _)| float(*hundredths) / 100.0)
     }
 
-    /// Sums up after `elapsed`, with the agents that were started, and for each of those that never ran a job the cause and
-    /// by how much the decision was late.
+    /// Sums up after `elapsed`, with the agents that were started, and for each of those that have had no job the cause and
+    /// by how much the decision was late; none where the agent is still on its way to its job.
     pub(super) fn sum_up(
         &self,
         elapsed: Duration,
         started: u64,
-        unused: impl Iterator<Item = (Cause, Duration)>,
+        unused: impl Iterator<Item = Option<(Cause, Duration)>>,
     ) -> Summary {
-        let (mut surplus, mut stalest) = (BTreeMap::new(), Duration::ZERO);
-        for (cause, late) in unused {
+        let (mut surplus, mut stalest, mut on_their_way) = (BTreeMap::new(), Duration::ZERO, 0);
+        for cause in unused {
+            let Some((cause, late)) = cause else {
+                on_their_way += 1;
+                continue;
+            };
             *surplus.entry(cause).or_default() += 1;
             stalest = stalest.max(late);
         }
@@ -70,7 +74,8 @@ impl Accounts {
             jobs_cancelled: self.jobs_cancelled,
             jobs_no_trigger_fits: self.jobs_no_trigger_fits,
             agents_started: started,
-            agents_per_job: ratio(float(started), float(self.jobs_on_started_agents)),
+            agents_on_their_way: on_their_way,
+            agents_per_job: ratio(float(started.saturating_sub(on_their_way)), float(self.jobs_on_started_agents)),
             surplus_agents: surplus.values().sum(),
             surplus_by_cause: surplus,
             stalest_decision: stalest.as_secs_f64(),
@@ -83,6 +88,9 @@ impl Accounts {
         }
     }
 }
+
+/// How wide the summary is: names on the left, values on the right.
+const WIDTH: usize = 72;
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2⁵²")]
 fn float(count: u64) -> f64 {
@@ -100,7 +108,7 @@ pub struct Summary {
     pub seconds: f64,
     /// Jobs that have run.
     pub jobs_run: u64,
-    /// Those of them that were given to agents that KEDA had started, and so needed one.
+    /// Jobs that were given to agents that KEDA had started, and so needed one; some may still run.
     pub jobs_on_started_agents: u64,
     /// Jobs that were cancelled while they waited.
     pub jobs_cancelled: u64,
@@ -108,9 +116,11 @@ pub struct Summary {
     pub jobs_no_trigger_fits: u64,
     /// Agents that KEDA started.
     pub agents_started: u64,
-    /// Agents started for each job that needed one; 1 is perfect.
+    /// Those of them that are still on their way to a job that waits.
+    pub agents_on_their_way: u64,
+    /// Agents started for each job that needed one, without those still on their way; 1 is perfect.
     pub agents_per_job: f64,
-    /// Agents started that have never been given a job.
+    /// Agents started that have never been given a job, and are on their way to none.
     pub surplus_agents: u64,
     /// The same by why they were started.
     pub surplus_by_cause: BTreeMap<Cause, u64>,
@@ -140,13 +150,19 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, value: String| writeln!(f, "{name:<48} {value:>10}");
-        row("simulated time", format!("{:.0} s", self.seconds))?;
+        let mut row = |name: &str, value: String| {
+            let rest = WIDTH.saturating_sub(name.chars().count());
+            writeln!(f, "{name}{value:>rest$}")
+        };
+        row("time", format!("{:.0} s", self.seconds))?;
         row("jobs run", self.jobs_run.to_string())?;
-        row("  on agents that KEDA started", self.jobs_on_started_agents.to_string())?;
+        row("jobs given to agents that KEDA started", self.jobs_on_started_agents.to_string())?;
         row("jobs cancelled while they waited", self.jobs_cancelled.to_string())?;
-        row("jobs that no trigger fits", self.jobs_no_trigger_fits.to_string())?;
+        row("jobs that only static agents can run, or nobody", self.jobs_no_trigger_fits.to_string())?;
         row("agents started", self.agents_started.to_string())?;
+        if self.agents_on_their_way > 0 {
+            row("  still on their way", self.agents_on_their_way.to_string())?;
+        }
         row("  per job that needed one", format!("{:.3}", self.agents_per_job))?;
         row("surplus agents", self.surplus_agents.to_string())?;
         for (cause, count) in &self.surplus_by_cause {
@@ -176,6 +192,39 @@ mod tests {
         }
         let summary = accounts.sum_up(Duration::from_mins(1), 0, iter::empty());
         assert_eq!((summary.wait_median, summary.wait_p95, summary.wait_max), (50.0, 95.0, 100.0));
+    }
+
+    #[test]
+    fn agents_on_their_way_are_neither_surplus_nor_counted_for_each_job() {
+        let accounts = Accounts { jobs_on_started_agents: 3, ..Accounts::default() };
+        let unused = [None, Some((Cause::Cancelled, Duration::ZERO)), None];
+        let summary = accounts.sum_up(Duration::from_secs(9), 6, unused.into_iter());
+        assert_eq!((summary.agents_on_their_way, summary.surplus_agents), (2, 1));
+        assert!((summary.agents_per_job - 4.0 / 3.0).abs() < 1e-9, "{summary}");
+        assert!(summary.to_string().contains("  still on their way "), "{summary}");
+    }
+
+    #[test]
+    fn the_summary_lines_up() {
+        let causes = [
+            Cause::StaleJob,
+            Cause::StaleAgent,
+            Cause::ForeignCameFree,
+            Cause::WasIdle,
+            Cause::OtherScaledJob,
+            Cause::StartedTwice,
+            Cause::Cancelled,
+            Cause::StartUpRace,
+            Cause::MinimumReplicas,
+            Cause::Unexplained,
+        ];
+        let mut accounts = Accounts::default();
+        accounts.waited(Duration::from_secs(1234));
+        let unused = causes.map(|cause| Some((cause, Duration::from_secs(123)))).into_iter().chain([None]);
+        let summary = accounts.sum_up(Duration::from_secs(123_456), 12_345, unused).to_string();
+        for line in summary.lines() {
+            assert_eq!(line.chars().count(), WIDTH, "{line}\n{summary}");
+        }
     }
 
     #[test]

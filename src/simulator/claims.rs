@@ -44,8 +44,8 @@ pub enum Cause {
     WasIdle,
     /// Azure gave the job to an agent that another ScaledJob had started for another job.
     OtherScaledJob,
-    /// Another ScaledJob's agent, started for the same job, ran it: the job was given to both at once, or moved from one
-    /// to the other.
+    /// Another ScaledJob's agent, started for the same job, ran it. It comes about when agents that have left are still
+    /// listed as online: their ScaledJob seems to be at its maximum, and a job that was given to it moves on.
     StartedTwice,
     /// The job was cancelled while it waited.
     Cancelled,
@@ -67,7 +67,7 @@ impl Cause {
             Self::ForeignCameFree => "a static agent came free and took the job",
             Self::WasIdle => "an agent that was idle at the decision took the job",
             Self::OtherScaledJob => "Azure gave the job to another ScaledJob's agent",
-            Self::StartedTwice => "two ScaledJobs started an agent for the job",
+            Self::StartedTwice => "its ScaledJob seemed full, and another started an agent, too",
             Self::Cancelled => "the job was cancelled while it waited",
             Self::StartUpRace => "the strategy does not see agents on their way",
             Self::MinimumReplicas => "kept idle by minReplicaCount",
@@ -213,17 +213,32 @@ impl Claim {
         }
     }
 
-    /// Why an agent with this claim is surplus when all is over, and by how much the decision was late where that is the
-    /// cause. A job that it might still run is no excuse.
+    /// Why an unused agent with this claim is surplus, and by how much the decision was late where that is the cause.
+    /// None while its job waits: it is on its way to it. A job that waits no more is no excuse.
     #[must_use]
-    pub fn cause_of_surplus(self) -> (Cause, Duration) {
+    pub fn cause_of_surplus(self, is_queued: impl Fn(RequestId) -> bool) -> Option<(Cause, Duration)> {
         match self {
-            Self::On(..) => (Cause::Unexplained, Duration::ZERO),
-            Self::Lost(cause, age) => (cause, age),
+            Self::On(request, _) if is_queued(request) => None,
+            Self::On(..) => Some((Cause::Unexplained, Duration::ZERO)),
+            Self::Lost(cause, age) => Some((cause, age)),
         }
     }
 
     fn lost(cause: Cause) -> Self {
         Self::Lost(cause, Duration::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_excuses_its_agent_only_while_it_waits() {
+        let claim = Claim::On(RequestId(1), Duration::ZERO);
+        assert_eq!(claim.cause_of_surplus(|_| true), None);
+        assert_eq!(claim.cause_of_surplus(|_| false), Some((Cause::Unexplained, Duration::ZERO)));
+        let lost = Claim::lost(Cause::Cancelled);
+        assert_eq!(lost.cause_of_surplus(|_| true), Some((Cause::Cancelled, Duration::ZERO)));
     }
 }

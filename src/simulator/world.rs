@@ -234,11 +234,15 @@ impl World {
         *self.accounts.requests.entry(endpoint).or_default() += 1;
     }
 
-    /// The world summed up as it stands; an agent that has no job yet counts as surplus.
+    /// The world summed up as it stands; an agent that has no job yet counts as surplus unless its job waits for it.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let unused = self.cluster.jobs.values().filter(|job| job.is_unused());
-        self.accounts.sum_up(self.now, self.cluster.created, unused.map(|job| job.claim.cause_of_surplus()))
+        let causes = unused.map(|job| {
+            let pool = self.pools.get(&self.cluster.scaled_jobs[job.scaled_job].plan.pool);
+            job.claim.cause_of_surplus(|request| pool.is_some_and(|pool| pool.is_queued(request)))
+        });
+        self.accounts.sum_up(self.now, self.cluster.created, causes)
     }
 
     fn some_trigger_fits(&self, pool: i64, kind: &JobKind) -> bool {
