@@ -70,14 +70,32 @@ impl Scene {
     }
 }
 
+/// A terminal narrower than this shows the queue above the agents.
+const WIDE: u16 = 120;
+/// A terminal lower than this shows fewer events.
+const HIGH: u16 = 30;
+
 /// Draws the moment.
 pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene) {
-    let [head, body, foot] =
-        Layout::vertical([Constraint::Length(2), Constraint::Min(8), Constraint::Length(10)]).areas(frame.area());
-    let [queue, agents] = Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).areas(body);
-    let statics = u16::try_from(scene.observation.static_agents.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let [own, foreign] = Layout::vertical([Constraint::Min(5), Constraint::Length(statics)]).areas(agents);
-    draw_head(frame, head, scene);
+    let Rect { width, height, .. } = frame.area();
+    let head = head(scene, usize::from(width));
+    let events = if height < HIGH { 5 } else { 10 };
+    let [top, body, foot] =
+        Layout::vertical([Constraint::Length(rows(head.len())), Constraint::Min(8), Constraint::Length(events)])
+            .areas(frame.area());
+    let scaled_jobs = rows(scene.observation.scaled_jobs.len()).saturating_add(3);
+    let static_agents = rows(scene.observation.static_agents.len()).saturating_add(2);
+    let (queue, own, foreign) = if width < WIDE {
+        let agents = Constraint::Length(scaled_jobs.max(static_agents));
+        let [queue, agents] = Layout::vertical([Constraint::Min(6), agents]).areas(body);
+        let [own, foreign] = Layout::horizontal([Constraint::Min(46), Constraint::Length(34)]).areas(agents);
+        (queue, own, foreign)
+    } else {
+        let [queue, agents] = Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).areas(body);
+        let [own, foreign] = Layout::vertical([Constraint::Length(scaled_jobs), Constraint::Fill(1)]).areas(agents);
+        (queue, own, foreign)
+    };
+    frame.render_widget(Paragraph::new(head), top);
     draw_queue(frame, queue, scene);
     draw_scaled_jobs(frame, own, &scene.observation.scaled_jobs, scene.decision.as_deref());
     draw_static_agents(frame, foreign, &scene.observation.static_agents);
@@ -87,28 +105,57 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene) {
     frame.render_widget(List::new(last).block(titled("What happens")), foot);
 }
 
+fn rows(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
 fn titled(title: &str) -> Block<'_> {
     Block::bordered().title(format!(" {title} ")).border_style(Style::new().fg(Color::DarkGray))
 }
 
-fn draw_head(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
+fn head(scene: &Scene, width: usize) -> Vec<Line<'_>> {
     let Observation { elapsed, summary, running, .. } = &scene.observation;
     let until = match scene.arriving_for {
         Some(Duration::ZERO) => "no more jobs arrive, the rest drains".to_owned(),
         Some(left) => format!("jobs arrive for {} s more", left.as_secs()),
         None => "jobs keep arriving".to_owned(),
     };
-    let first = Line::from(vec![
-        Span::from("azp-scaler demo").bold(),
-        Span::from(format!("  {} s  {until}  ", elapsed.as_secs())),
-        Span::from(scene.page.as_str()).fg(Color::Cyan).underlined(),
-        Span::from("  q quits").dim(),
-    ]);
-    let second = Line::from(format!(
-        "run {}   running {running}   agents started {}   for each job that needed one {:.3}   wait median {:.1} s, p95 {:.1} s",
-        summary.jobs_run, summary.agents_started, summary.agents_per_job, summary.wait_median, summary.wait_p95,
-    ));
-    frame.render_widget(Paragraph::new(vec![first, second]), area);
+    let mut lines = flow(
+        width,
+        vec![
+            Span::from("azp-scaler demo").bold(),
+            Span::from(format!("{} s", elapsed.as_secs())),
+            Span::from(until),
+            Span::from(scene.page.as_str()).fg(Color::Cyan).underlined(),
+            Span::from("q quits").dim(),
+        ],
+    );
+    let numbers = [
+        format!("run {}", summary.jobs_run),
+        format!("running {running}"),
+        format!("agents started {}", summary.agents_started),
+        format!("for each job that needed one {:.3}", summary.agents_per_job),
+        format!("wait median {:.1} s, p95 {:.1} s", summary.wait_median, summary.wait_p95),
+    ];
+    lines.extend(flow(width, numbers.map(Span::from).into()));
+    lines
+}
+
+/// Phrases side by side, on as many lines as they need; no phrase is broken.
+fn flow(width: usize, phrases: Vec<Span<'_>>) -> Vec<Line<'_>> {
+    const GAP: &str = "  ";
+    let mut lines = vec![Line::default()];
+    for phrase in phrases {
+        match lines.last_mut().filter(|line| line.width() == 0 || line.width() + GAP.len() + phrase.width() <= width) {
+            Some(line) if line.width() == 0 => line.push_span(phrase),
+            Some(line) => {
+                line.push_span(GAP);
+                line.push_span(phrase);
+            }
+            None => lines.push(Line::from(phrase)),
+        }
+    }
+    lines
 }
 
 fn draw_queue(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
@@ -122,8 +169,9 @@ fn draw_queue(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
             Line::from(format!("{label} {whom}")).style(style(label)),
         ])
     };
-    let widths =
-        [Constraint::Length(5), Constraint::Fill(3), Constraint::Fill(3), Constraint::Length(7), Constraint::Fill(4)];
+    // The decision is what people look for: where room is short, pipeline and demands give way.
+    let decision = Constraint::Length((area.width / 3).clamp(28, 40));
+    let widths = [Constraint::Length(5), Constraint::Fill(1), Constraint::Fill(1), Constraint::Length(7), decision];
     let header = Row::new(["job", "pipeline", "demands", "waited", "decision"]).style(Modifier::BOLD);
     let table = Table::new(scene.observation.queued.iter().map(row), widths).header(header);
     frame.render_widget(table.block(titled(&format!("Queue: {}", scene.observation.queued.len()))), area);
@@ -153,15 +201,15 @@ fn draw_scaled_jobs(frame: &mut Frame<'_>, area: Rect, stages: &[ScaledJobStages
         Row::new([id.name.to_string(), value, starting, idle, busy, leaving, max_replicas.to_string()])
     };
     let widths = [
-        Constraint::Fill(3),
-        Constraint::Length(6),
-        Constraint::Length(8),
+        Constraint::Min(12),
         Constraint::Length(5),
         Constraint::Length(5),
-        Constraint::Length(7),
         Constraint::Length(4),
+        Constraint::Length(4),
+        Constraint::Length(5),
+        Constraint::Length(3),
     ];
-    let header = Row::new(["ScaledJob", "value", "starting", "idle", "busy", "leaving", "max"]).style(Modifier::BOLD);
+    let header = Row::new(["ScaledJob", "value", "start", "idle", "busy", "leave", "max"]).style(Modifier::BOLD);
     frame.render_widget(
         Table::new(stages.iter().map(row), widths).header(header).block(titled("Agents by ScaledJob")),
         area,
@@ -178,6 +226,9 @@ fn draw_static_agents(frame: &mut Frame<'_>, area: Rect, agents: &[StaticAgent])
         };
         Row::new([agent.name.to_string(), state])
     };
-    let table = Table::new(agents.iter().map(row), [Constraint::Fill(1), Constraint::Fill(1)]);
+    let table = Table::new(agents.iter().map(row), [Constraint::Min(12), Constraint::Length(13)]);
     frame.render_widget(table.block(titled("Static agents")), area);
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ use crate::{
     agent::{Agent, AgentNamePattern},
     azure_devops::decode::{self, AgentReader, NotTheAnswer},
     azure_devops::wire::List,
+    decision::Decision,
     job_request::JobRequest,
     pool::Pool,
     snapshot::Snapshot,
@@ -118,6 +119,12 @@ impl VirtualRun {
             self.run_until(self.world.now() + Duration::from_secs(1));
         }
         self.world.is_drained()
+    }
+
+    /// The decision in force of a pool.
+    #[must_use]
+    pub fn decision(&self, pool: i64) -> Option<Arc<Decision>> {
+        self.pools.get(&pool)?.core.current().cloned()
     }
 
     fn poll(&mut self, scaled_job: usize) {

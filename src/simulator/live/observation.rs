@@ -83,7 +83,9 @@ pub struct StaticAgent {
 }
 
 impl Observation {
-    pub(super) fn of(world: &World) -> Self {
+    /// What there is to see of a world.
+    #[must_use]
+    pub fn of(world: &World) -> Self {
         let queued = world.pools().flat_map(SimulatedPool::queued).map(|request| QueuedJob {
             id: request.id,
             pipeline: Arc::clone(&request.kind.pipeline),
