@@ -40,7 +40,7 @@ enum Failed {
 const THREADS_END_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs a command to its end.
-fn run_to_end(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+fn run_to_end<E: From<Failed>>(command: impl Future<Output = Result<(), E>>) -> Result<(), E> {
     let runtime = Runtime::new().map_err(|error| Failed::Run(format!("can't start threads: {error}")))?;
     let outcome = runtime.block_on(command);
     runtime.shutdown_timeout(THREADS_END_WITHIN);

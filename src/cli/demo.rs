@@ -1,13 +1,16 @@
 //! `azp-scaler demo`.
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, ErrorKind, IsTerminal as _, Write as _},
     time::Duration,
 };
 
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval},
+};
 
 use super::{Failed, help, screen::Screen, view::Scene};
 use crate::{
@@ -51,7 +54,51 @@ fn duration(text: &str) -> Result<Duration, String> {
     let read: Option<SignedDuration> = text.parse().ok();
     read.and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "expected a time such as `30s`, `2m` or `1h30m`".to_owned())
+        .ok_or_else(|| "expected a time above 0, such as `30s`, `2m` or `1h30m`".to_owned())
+}
+
+/// What asks the demo to end: Control-C, Kubernetes and its like, a terminal that is closed.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    /// From now on none of them ends the program by itself.
+    fn listen() -> Result<Self, Failed> {
+        let cant_listen = |error: io::Error| Failed::Run(format!("can't listen for signals: {error}"));
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hangup] = kinds.map(|kind| signal(kind).map_err(cant_listen));
+        Ok(Self([interrupt?, terminate?, hangup?]))
+    }
+
+    async fn any(mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// Why the demo does not go on.
+enum Cut {
+    /// Whoever read what it prints has gone, as `head` does.
+    NobodyReads,
+    Failed(Failed),
+}
+
+impl From<io::Error> for Cut {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Self::NobodyReads,
+            _ => Self::Failed(Failed::Run(format!("can't print: {error}"))),
+        }
+    }
+}
+
+impl From<Failed> for Cut {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
 }
 
 /// How the demo ended.
@@ -73,21 +120,37 @@ impl Demo {
             telemetry::start(LogFormat::Text, Some(filter.as_deref().unwrap_or("warn")))
                 .map_err(|fault| Failed::Usage(fault.to_string()))?;
         }
-        super::run_to_end(self.show(live))
+        match super::run_to_end(self.show(live)) {
+            Ok(()) | Err(Cut::NobodyReads) => Ok(()),
+            Err(Cut::Failed(failed)) => Err(failed),
+        }
     }
 
-    async fn show(self, live: bool) -> Result<(), Failed> {
+    async fn show(self, live: bool) -> Result<(), Cut> {
+        let signals = Signals::listen()?;
         let demo = Running::start(self.seed, app::clock()).await.map_err(|fault| Failed::Run(fault.to_string()))?;
         let page = demo.page();
         let ending = if live {
             let mut screen =
                 Screen::open().map_err(|error| Failed::Run(format!("can't draw on the terminal: {error}")))?;
-            self.watch(&demo, FRAME, screen.quit(), |scene| screen.draw(&scene)).await
+            let quit = screen.quit();
+            let told = async {
+                tokio::select! {
+                    () = quit => {}
+                    () = signals.any() => {}
+                }
+            };
+            self.watch(&demo, FRAME, told, |scene| {
+                screen.draw(&scene);
+                Ok(())
+            })
+            .await
         } else {
-            self.say(&format!("status page: {page}"));
-            self.watch(&demo, LINE, std::future::pending(), |scene| self.say(&scene.line())).await
+            self.say(&format!("status page: {page}"))?;
+            self.watch(&demo, LINE, signals.any(), |scene| self.say(&scene.line())).await
         };
         let summary = demo.stop().await;
+        let ending = ending?;
         self.report(&summary)?;
         self.judge(ending, &summary)
     }
@@ -97,9 +160,9 @@ impl Demo {
         &self,
         demo: &Running,
         every: Duration,
-        quit: impl Future<Output = ()>,
-        mut show: impl FnMut(Scene),
-    ) -> Ending {
+        told_to_end: impl Future<Output = ()>,
+        mut show: impl FnMut(Scene) -> Result<(), Cut>,
+    ) -> Result<Ending, Cut> {
         let start = Instant::now();
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,57 +180,50 @@ impl Demo {
                     decision: demo.decision(),
                     page: page.clone(),
                     arriving_for: self.duration.map(|duration| duration.saturating_sub(elapsed)),
-                });
+                })?;
                 if draining && demo.is_drained() {
-                    return Ending::Drained;
+                    return Ok(Ending::Drained);
                 }
                 if self.duration.is_some_and(|duration| elapsed >= duration + DRAINS_WITHIN) {
-                    return Ending::Stuck;
+                    return Ok(Ending::Stuck);
                 }
             }
         };
         tokio::select! {
             ending = ended => ending,
-            () = quit => Ending::Stopped,
-            _ = tokio::signal::ctrl_c() => Ending::Stopped,
+            () = told_to_end => Ok(Ending::Stopped),
         }
     }
 
     /// A line for people; what a program reads is the summary alone.
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the command is for")]
-    fn say(&self, line: &str) {
+    fn say(&self, line: &str) -> Result<(), Cut> {
         match self.output {
-            Output::Text => println!("{line}"),
-            Output::Json => eprintln!("{line}"),
-        }
-    }
-
-    #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-    fn report(&self, summary: &Summary) -> Result<(), Failed> {
-        match self.output {
-            Output::Text => println!("\n{summary}"),
-            Output::Json => {
-                let json = serde_json::to_string_pretty(summary);
-                println!("{}", json.map_err(|error| Failed::Run(format!("can't print the summary: {error}")))?);
-            }
+            Output::Text => writeln!(io::stdout().lock(), "{line}")?,
+            Output::Json => writeln!(io::stderr().lock(), "{line}")?,
         }
         Ok(())
     }
 
-    fn judge(&self, ending: Ending, summary: &Summary) -> Result<(), Failed> {
-        match (ending, summary.unexplained()) {
-            (_, unexplained @ 1..) => Err(Failed::Run(format!("{unexplained} agents were surplus without a cause"))),
+    fn report(&self, summary: &Summary) -> Result<(), Cut> {
+        let report = match self.output {
+            Output::Text => format!("\n{summary}"),
+            Output::Json => serde_json::to_string_pretty(summary)
+                .map_err(|error| Failed::Run(format!("can't print the summary: {error}")))?,
+        };
+        Ok(writeln!(io::stdout().lock(), "{report}")?)
+    }
+
+    /// Whoever ends the demo early has seen nothing wrong: what is on its way has no verdict yet.
+    fn judge(&self, ending: Ending, summary: &Summary) -> Result<(), Cut> {
+        let failed = match (ending, summary.unexplained()) {
+            (Ending::Stopped, _) => return self.say("stopped before the rest had drained"),
+            (_, unexplained @ 1..) => format!("{unexplained} agents were surplus without a cause"),
             (Ending::Stuck, _) => {
                 let waited = DRAINS_WITHIN.as_secs();
-                Err(Failed::Run(format!(
-                    "jobs that some ScaledJob fits were still not run {waited} s after arrivals stopped"
-                )))
+                format!("jobs that some ScaledJob fits were still not run {waited} s after arrivals stopped")
             }
-            (Ending::Stopped, _) => {
-                self.say("stopped before the rest had drained");
-                Ok(())
-            }
-            (Ending::Drained, _) => Ok(()),
-        }
+            (Ending::Drained, _) => return Ok(()),
+        };
+        Err(Cut::Failed(Failed::Run(failed)))
     }
 }

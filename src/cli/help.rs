@@ -66,7 +66,7 @@ ENVIRONMENT
   AZP_SCALER__SECTION__KEY overrides the file, for example
   AZP_SCALER__POLLING__FRESH_FOR=2s. Lists, such as the organizations, come from
   the file only.
-  RUST_LOG=debug shows more, RUST_LOG=azp_scaler::azure_devops=debug of one part.
+  RUST_LOG=debug shows more, RUST_LOG=azp_scaler::azure_devops=debug of a part.
 
 WHAT TO LOOK AT
   http://localhost:8080/         pools, triggers, and why each job is where it is
