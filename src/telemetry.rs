@@ -1,13 +1,27 @@
 //! The program's log: one line for what happens, to standard error, at the level that `RUST_LOG` asks for.
 
 use tracing::Subscriber;
-use tracing_subscriber::{
-    EnvFilter,
-    filter::{LevelFilter, ParseError},
-    fmt::MakeWriter,
-};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter};
 
-use crate::config::LogFormat;
+use crate::{config::LogFormat, wording::shown};
+
+/// Crates of this program that write to its log.
+const CRATES: [&str; 14] = [
+    "azp_scaler",
+    "axum",
+    "h2",
+    "hyper",
+    "hyper_rustls",
+    "hyper_util",
+    "reqwest",
+    "rustls",
+    "tokio",
+    "tokio_util",
+    "tonic",
+    "tonic_health",
+    "tower",
+    "tower_http",
+];
 
 /// The log can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +32,7 @@ pub enum TelemetryFault {
         /// What it is.
         value: String,
         /// What is wrong with it.
-        #[source]
-        reason: ParseError,
+        reason: String,
     },
     /// There is a log already.
     #[error("the log was set up twice")]
@@ -46,15 +59,30 @@ where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let value = filter.unwrap_or_default();
+    let directives: Vec<&str> = value.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    let bad = |reason: String| TelemetryFault::Filter { value: shown(value), reason };
+    if let Some(directive) = directives.iter().find(|directive| !is_meant(directive)) {
+        return Err(bad(format!("`{}` is neither a level nor a crate of this program", shown(directive))));
+    }
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        .parse(value)
-        .map_err(|reason| TelemetryFault::Filter { value: value.to_owned(), reason })?;
+        .parse(directives.join(","))
+        .map_err(|reason| bad(reason.to_string()))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     Ok(match format {
         LogFormat::Json => Box::new(log.json().flatten_event(true).finish()),
         LogFormat::Text => Box::new(log.with_ansi(false).finish()),
     })
+}
+
+/// Whether a directive can do what it is written for. A word alone is a level or the name of what shall write all it
+/// has: a mistyped level is such a name, too, and would silence everything else.
+fn is_meant(directive: &str) -> bool {
+    let target = directive.split("::").next().and_then(|name| name.split('[').next()).unwrap_or_default();
+    directive.contains('=')
+        || directive.starts_with('[')
+        || directive.parse::<LevelFilter>().is_ok()
+        || CRATES.contains(&target)
 }
 
 #[cfg(test)]
@@ -108,8 +136,25 @@ mod tests {
     }
 
     #[test]
+    fn white_space_around_a_directive_does_not_matter() {
+        let written = written(LogFormat::Text, Some(" warn , azp_scaler=debug "));
+        assert_eq!(written.lines().count(), 2, "{written}");
+    }
+
+    #[test]
     fn a_bad_filter_is_named() {
-        let fault = log(LogFormat::Text, Some("azp_scaler=loud"), io::stderr).err().unwrap();
-        assert!(fault.to_string().starts_with("RUST_LOG: is `azp_scaler=loud`"), "{fault}");
+        for filter in ["azp_scaler=loud", "loud", "info,azp-scaler", "inof"] {
+            let fault = log(LogFormat::Text, Some(filter), io::stderr).err().unwrap();
+            assert!(fault.to_string().starts_with(&format!("RUST_LOG: is `{filter}`")), "{fault}");
+        }
+    }
+
+    #[test]
+    fn levels_crates_and_spans_are_filters() {
+        let filters =
+            ["", "off", "WARN", "3", "h2", "azp_scaler::azure_devops", "other=debug", "[call]", "tonic[call]=1"];
+        for filter in filters {
+            assert!(log(LogFormat::Text, Some(filter), io::stderr).is_ok(), "{filter}");
+        }
     }
 }

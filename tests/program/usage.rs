@@ -32,6 +32,18 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
+fn a_mistyped_level_does_not_silence_the_log() {
+    let output = program(&["serve"])
+        .env("AZP_URL", "https://127.0.0.1:1/contoso")
+        .env("AZP_TOKEN", "hidden")
+        .env("RUST_LOG", "loud")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("RUST_LOG: is `loud`"), "{}", stderr(&output));
+}
+
+#[test]
 fn without_an_organisation_it_says_how_to_name_one() {
     let output = program(&["serve"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
