@@ -130,13 +130,8 @@ impl Scaler {
         let showing = tokio::spawn(web::serve(http_listener, site, stop_showing.clone()));
         let watching = tokio::spawn(job_waits::follow(directory, metrics, stop_showing.clone()));
         readiness.send_replace(Readiness::Ready);
-        tracing::info!(
-            version = env!("CARGO_PKG_VERSION"),
-            %grpc,
-            %http,
-            organizations = ?settings.organizations.iter().map(|organization| &*organization.name).collect::<Vec<_>>(),
-            "serving"
-        );
+        let names: Vec<&str> = settings.organizations.iter().map(|organization| &*organization.name).collect();
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), %grpc, %http, organizations = names.join(", "), "serving");
         Ok(Self { grpc, http, azure_devops, readiness, answering, showing, watching, stop_answering, stop_showing })
     }
 

@@ -46,11 +46,17 @@ impl FaultLog {
         match outcome {
             Ok(_) => {
                 if self.known().remove(mark).is_some() {
-                    tracing::info!(?namespace, scaled_job = ?name, "the trigger is answered again");
+                    tracing::info!(namespace = &**namespace, scaled_job = &**name, "the trigger is answered again");
                 }
             }
             Err(fault) if self.is_new(*mark, fault.kind()) => {
-                tracing::warn!(?namespace, scaled_job = ?name, kind = fault.kind(), "{}", fault.message());
+                tracing::warn!(
+                    namespace = &**namespace,
+                    scaled_job = &**name,
+                    kind = fault.kind(),
+                    "{}",
+                    fault.message()
+                );
             }
             Err(_) => {}
         }
@@ -71,6 +77,11 @@ impl FaultLog {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{self, Write},
+        sync::Arc,
+    };
+
     use super::*;
 
     fn reference(name: &str, entries: &[(&str, &str)]) -> ScaledObjectRef {
@@ -97,6 +108,35 @@ mod tests {
         assert!(log.is_new(asker.mark, "stale"));
         log.note(&asker, &Ok(()));
         assert!(log.is_new(asker.mark, "stale"));
+    }
+
+    /// What the log says of a fault, as JSON.
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn names_stand_in_the_log_as_they_are() {
+        let page = Page::default();
+        let writer = page.clone();
+        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            let log = FaultLog::default();
+            let asker = log.asker(Some(&reference("build", &[])));
+            assert!(log.is_new(asker.mark, "stale"));
+            log.note(&asker, &Ok(()));
+        });
+        let line: serde_json::Value = serde_json::from_slice(&page.0.lock().unwrap()).unwrap();
+        assert_eq!((&line["namespace"], &line["scaled_job"]), (&"ci".into(), &"build".into()));
     }
 
     #[test]
