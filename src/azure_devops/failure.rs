@@ -43,10 +43,23 @@ pub(super) fn class_of(status: StatusCode, is_html: bool, asks_for_patience: boo
     })
 }
 
+/// Whether an answer that was refused is one that says all is well, so that only its kind gave it away.
+fn is_page_instead(status: StatusCode) -> bool {
+    status.is_success() && status != StatusCode::NON_AUTHORITATIVE_INFORMATION
+}
+
 impl Request<'_> {
     /// Azure refused. `said` is its own explanation.
     pub(super) fn refused(&self, class: FailureClass, status: StatusCode, said: Option<&str>) -> Failure {
         let Self { url, credential, .. } = self;
+        if class == FailureClass::NotSignedIn && is_page_instead(status) {
+            let found = format!("Azure DevOps answered {} with a web page instead of data", status.as_u16());
+            let mend = format!(
+                "the URL is not an organization's, a proxy answered, or the token is not accepted: check `url`, which is \
+                 `{url}`, `proxy` and the token in {credential}"
+            );
+            return self.failure(class, &found, &mend);
+        }
         let mend = match class {
             FailureClass::NotSignedIn => format!(
                 "it does not accept the token: expired, revoked, mistyped, of another organization, or without the scope \
