@@ -9,6 +9,8 @@
 //! A setting that would do nothing is refused, not ignored. Reads the files it is given and nothing of the process: the
 //! environment is an argument. No token is in any message or in [`Settings`]' debug output.
 
+mod address;
+mod credential;
 mod fault;
 mod organizations;
 mod section;
@@ -97,6 +99,8 @@ pub enum Credential {
 
 /// No call of KEDA is answered later, whatever happens.
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
+/// Pools do not wait longer than this for their triggers.
+const LONGEST_SETTLE: SignedDuration = SignedDuration::from_mins(10);
 /// What the first question of a pool may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(4);
 
@@ -111,6 +115,7 @@ impl Settings {
         let mut faults = Vec::new();
         let tree = sources::merge(file, &environment).map_err(|fault| Faults(vec![fault]))?;
         let settings = Self::judge(tree, &environment, &mut faults);
+        let faults: Vec<Fault> = faults.into_iter().map(|fault| sources::traced(fault, &environment)).collect();
         if faults.is_empty() { Ok(settings) } else { Err(Faults(faults)) }
     }
 
@@ -141,7 +146,7 @@ impl Settings {
             for key in ["idle_agent_grace", "start_timeout", "failed_starts", "parallel_job_headroom"] {
                 decisions.not_yet(key, &Value::Null, "leave it out");
             }
-            decisions.read("settle", values::duration)
+            settle(decisions)
         });
         root.section("kubernetes", |kubernetes| {
             kubernetes.not_yet("view", &"off".into(), "leave it out, or write `off`");
@@ -156,7 +161,7 @@ impl Settings {
             organizations,
             freshness,
             background,
-            settle: settle.and_then(|settle| settle.try_into().ok()).unwrap_or(SignedDuration::from_secs(30)),
+            settle: settle.unwrap_or(SignedDuration::from_secs(30)),
         }
     }
 }
@@ -179,18 +184,31 @@ fn polling(section: &mut Section<'_>) -> (Freshness, Duration) {
             "must be above 0 s and below 5 s, which is the most any call takes",
         );
     }
-    if let (Some(fresh_for), Some(tolerated_age)) = (fresh_for, tolerated_age)
+    let least = Duration::from_secs(1);
+    if let Some(time) = tolerated_age.filter(|time| *time < least) {
+        section.reject("tolerated_age", told(time), "must be at least `1s`");
+    }
+    if let (Some(fresh_for), Some(tolerated_age)) = (fresh_for, tolerated_age.filter(|time| *time >= least))
         && fresh_for > tolerated_age
     {
         section.reject("fresh_for", told(fresh_for), "must not be longer than `polling.tolerated_age`");
     }
-    if let Some(time) = background.filter(|time| *time < Duration::from_secs(1)) {
+    if let Some(time) = background.filter(|time| *time < least) {
         section.reject("background", told(time), "must be at least `1s`");
     }
     let [fresh_for, answer_within, tolerated_age, background] =
         [fresh_for, answer_within, tolerated_age, background].map(Option::unwrap_or_default);
     let first_answer_within = answer_within.max(FIRST_ANSWER);
     (Freshness { fresh_for, answer_within, first_answer_within, tolerated_age }, background)
+}
+
+/// How long a pool may wait for its triggers, if it is written.
+fn settle(section: &mut Section<'_>) -> Option<SignedDuration> {
+    let settle = SignedDuration::try_from(section.read("settle", values::duration)?).ok()?;
+    if settle > LONGEST_SETTLE {
+        section.reject("settle", format!("{settle:#}"), "must be at most `10m`");
+    }
+    Some(settle)
 }
 
 /// A length of time as people write it.

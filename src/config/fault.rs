@@ -80,6 +80,45 @@ pub enum Fault {
         /// Where it stands first.
         other: String,
     },
+    /// An address that says more than who the organisation is.
+    #[error("{key}: is `{url}`, but names a project, too: use `{organization}`")]
+    Project {
+        /// The key with its path.
+        key: String,
+        /// The address.
+        url: String,
+        /// The organisation's own.
+        organization: String,
+    },
+    /// What should hold a token holds something else.
+    #[error("{key}: `{place}` {found}")]
+    BadToken {
+        /// The key with its path.
+        key: String,
+        /// The file or the variable.
+        place: String,
+        /// What is there instead, and the mend.
+        found: &'static str,
+    },
+    /// A token for no organisation.
+    #[error(
+        "{variable}: is given without AZP_URL: set AZP_URL, or write \
+         credential = {{ kind = \"personal_access_token\", {entry} }} in the file"
+    )]
+    StrayToken {
+        /// The variable.
+        variable: &'static str,
+        /// How a credential names the same token.
+        entry: String,
+    },
+    /// A fault of a value that the environment gives.
+    #[error("{fault} (from {variable})")]
+    FromVariable {
+        /// What is wrong.
+        fault: Box<Fault>,
+        /// The variable.
+        variable: String,
+    },
     /// A variable that should hold a token and doesn't.
     #[error("{key}: the environment has no `{variable}`, or it is empty: set it to the token")]
     NoVariable {
@@ -104,6 +143,30 @@ pub enum Fault {
          in a file given with --config"
     )]
     NoOrganization,
+}
+
+impl Fault {
+    /// The key that is at fault, with its path; none where it is no single one.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Unreadable { key, .. }
+            | Self::UnknownKey { key, .. }
+            | Self::BadValue { key, .. }
+            | Self::Rule { key, .. }
+            | Self::Missing { key, .. }
+            | Self::NotYet { key, .. }
+            | Self::Project { key, .. }
+            | Self::BadToken { key, .. }
+            | Self::Duplicate { key, .. }
+            | Self::NoVariable { key, .. } => Some(key),
+            Self::UnknownKind(_)
+            | Self::Syntax { .. }
+            | Self::StrayToken { .. }
+            | Self::FromVariable { .. }
+            | Self::Both { .. }
+            | Self::NoOrganization => None,
+        }
+    }
 }
 
 /// Every fault of a configuration, in the order of its sections.

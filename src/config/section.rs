@@ -120,6 +120,11 @@ fn told(key: &str, value: &Value) -> String {
         Value::String(text) if ["url", "proxy", "AZP_URL"].contains(&key) => format!("`{}`", shown_url(text)),
         Value::String(text) => format!("`{}`", shown(text)),
         Value::Array(items) if items.is_empty() => "an empty list".to_owned(),
+        Value::Array(items) if key == "namespaces" && items.iter().all(Value::is_string) => {
+            let items: Vec<String> =
+                items.iter().filter_map(Value::as_str).map(|item| format!("\"{}\"", shown(item))).collect();
+            format!("`[{}]`", items.join(", "))
+        }
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a table".to_owned(),
         other => format!("`{other}`"),

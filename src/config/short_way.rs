@@ -6,8 +6,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Credential, Fault, Organization,
-    organizations::{check, check_plain_http, given},
+    Credential, Fault, Organization, address,
+    credential::{file_credential, given, refuse_stray, variable_credential},
     section::Section,
     values,
 };
@@ -16,13 +16,14 @@ use super::{
 pub(super) fn read(
     root: &mut Section<'_>,
     environment: &BTreeMap<String, String>,
-    listed: bool,
+    listed: &[Value],
 ) -> Option<Organization> {
     let variable = |name: &str| given(environment, name);
-    match (variable("AZP_URL"), listed) {
-        (None, true) => None,
-        (None, false) => {
-            root.add(Fault::NoOrganization);
+    match (variable("AZP_URL"), !listed.is_empty()) {
+        (None, is_listed) => {
+            if !refuse_stray(root, environment, listed) && !is_listed {
+                root.add(Fault::NoOrganization);
+            }
             None
         }
         (Some(_), true) => {
@@ -37,7 +38,9 @@ pub(super) fn read(
             let credential = credential(root, variable("AZP_TOKEN"), variable("AZP_TOKEN_FILE"));
             let written = Value::from(url);
             let url = values::url(&written).map_err(|needed| root.bad("AZP_URL", &written, needed)).ok()?;
-            check_plain_http(root, "AZP_URL", &url, false);
+            let mend = "would send the token in the clear: use `https://`, or list it in a file with `allow_plain_http = true`";
+            address::check_plain_http(root, "AZP_URL", &url, mend);
+            address::check_project(root, "AZP_URL", &url);
             let Some(name) = name_of(&url) else {
                 let rule = "names no organization: use a URL such as `https://dev.azure.com/contoso`";
                 root.reject("AZP_URL", url.as_str(), rule);
@@ -66,11 +69,8 @@ fn credential(root: &mut Section<'_>, token: Option<&str>, file: Option<&str>) -
             });
             None
         }
-        (Some(token), None) => Some(Credential::TokenVariable { name: "AZP_TOKEN".to_owned(), token: token.into() }),
-        (None, Some(file)) => {
-            let file = PathBuf::from(file);
-            check(root, "AZP_TOKEN_FILE", &file).then_some(Credential::TokenFile(file))
-        }
+        (Some(token), None) => variable_credential(root, "AZP_TOKEN", "AZP_TOKEN", token),
+        (None, Some(file)) => file_credential(root, "AZP_TOKEN_FILE", PathBuf::from(file)),
         (None, None) => {
             let needed = "set it to a personal access token, or `AZP_TOKEN_FILE` to the path of a file that holds one";
             root.add(Fault::Missing { key: "AZP_TOKEN".to_owned(), needed });

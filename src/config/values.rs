@@ -38,7 +38,12 @@ pub(super) fn flag(value: &Value) -> Reading<bool> {
 
 /// A text that is not blank.
 pub(super) fn text(value: &Value) -> Reading<String> {
-    value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).ok_or(Needed("text"))
+    value
+        .as_str()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .ok_or(Needed("text that is not empty"))
 }
 
 /// A file's path.
@@ -59,7 +64,21 @@ pub(super) fn log_format(value: &Value) -> Reading<LogFormat> {
 pub(super) fn namespaces(value: &Value) -> Reading<Vec<String>> {
     let names: Option<Vec<String>> =
         value.as_array().and_then(|names| names.iter().map(|name| text(name).ok()).collect());
-    names.filter(|names| !names.is_empty()).ok_or(Needed("a list of at least one namespace; `[\"*\"]` is every one"))
+    let names = names
+        .filter(|names| !names.is_empty())
+        .ok_or(Needed("a list of at least one namespace; `[\"*\"]` is every one"))?;
+    if !names.iter().all(|name| name == "*" || is_label(name)) {
+        return Err(Needed("a list of namespaces by full name; only `\"*\"` alone stands for every one"));
+    }
+    Ok(names)
+}
+
+/// Whether Kubernetes may call a namespace so: a label of RFC 1123.
+fn is_label(name: &str) -> bool {
+    name.len() <= 63
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 /// An address of Azure DevOps.

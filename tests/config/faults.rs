@@ -84,7 +84,7 @@ credential = { kind = "pat", file = "x" }
     organizations[1].proxy: is `socks5://proxy`, but must be an `http://` or `https://` URL without a user or a password, such as `http://proxy:3128`
     organizations[1].allow_plain_http: is `yes`, but must be `true` or `false`
     organizations[2].credential.kind: this version does not support it yet: use `personal_access_token`, with `file` or `env`
-    organizations[2].url: is `http://azure.adatum.com/tfs`, but would send the token in the clear: use `https://`, or list it in a file with `allow_plain_http = true`
+    organizations[2].url: is `http://azure.adatum.com/tfs`, but would send the token in the clear: use `https://`, or add `allow_plain_http = true`
     organizations[3].credential.kind: is `pat`, but must be `personal_access_token`
     colour: unknown key, did you mean `log`?
     "#);
@@ -130,6 +130,99 @@ fn a_credential_says_where_the_token_is_once() {
     organizations[0].credential.file: is missing, write the token's file, or `env` and a variable's name
     organizations[0].credential.token: unknown key, did you mean `kind`?
     "#);
+}
+
+#[test]
+fn what_can_be_no_token_is_refused_at_the_start() {
+    let folder = Folder::new();
+    folder.file("empty", "\n");
+    folder.file("lines", "hidden-token\nhidden-other\n");
+    let two = [("TOKEN", "hidden token")];
+    let with = |source: &str| {
+        let text = LEAST.replace("file = \"FOLDER/token\"", source);
+        folder.load("azp-scaler.toml", &text, &two).unwrap_err()
+    };
+    let short = |variable: &str, value: &str| {
+        let environment = [("AZP_URL", "https://dev.azure.com/contoso"), (variable, value)];
+        folder.told(&Settings::load(None, pairs(&environment)).unwrap_err())
+    };
+    let told = [
+        with("file = \"FOLDER/empty\""),
+        with("file = \"FOLDER/lines\""),
+        with("env = \"TOKEN\""),
+        short("AZP_TOKEN", "hidden token"),
+        short("AZP_TOKEN_FILE", folder.0.path().join("empty").to_str().unwrap()),
+    ];
+    assert_snapshot!(told.join("\n"), @r#"
+    organizations[0].credential.file: `FOLDER/empty` holds no token: put a personal access token with the scope Agent Pools (read) there
+    organizations[0].credential.file: `FOLDER/lines` holds more than one line or word: put the personal access token there, and nothing else
+    organizations[0].credential.env: `TOKEN` holds more than one line or word: put the personal access token there, and nothing else
+    AZP_TOKEN: `AZP_TOKEN` holds more than one line or word: put the personal access token there, and nothing else
+    AZP_TOKEN_FILE: `FOLDER/empty` holds no token: put a personal access token with the scope Agent Pools (read) there
+    "#);
+}
+
+#[test]
+fn a_token_for_no_organization_is_refused() {
+    let token = ("AZP_TOKEN", "hidden");
+    let told = |environment: &[(&str, &str)]| Settings::load(None, pairs(environment)).unwrap_err().to_string();
+    let told = [told(&[token]), told(&[("AZP_TOKEN_FILE", "/run/token")]), faults(LEAST, &[token])];
+    assert_snapshot!(told.join("\n"), @r#"
+    AZP_TOKEN: is given without AZP_URL: set AZP_URL, or write credential = { kind = "personal_access_token", env = "AZP_TOKEN" } in the file
+    AZP_TOKEN_FILE: is given without AZP_URL: set AZP_URL, or write credential = { kind = "personal_access_token", file = "/run/token" } in the file
+    AZP_TOKEN: is given without AZP_URL: set AZP_URL, or write credential = { kind = "personal_access_token", env = "AZP_TOKEN" } in the file
+    "#);
+    let named = LEAST.replace("file = \"FOLDER/token\"", "env = \"AZP_TOKEN\"");
+    assert!(Folder::new().load("azp-scaler.toml", &named, &[token]).is_ok());
+    let folder = Folder::new();
+    let file = folder.file("token", "hidden-token");
+    assert!(folder.load("azp-scaler.toml", LEAST, &[("AZP_TOKEN_FILE", file.to_str().unwrap())]).is_ok());
+}
+
+#[test]
+fn an_address_of_a_project_is_refused() {
+    let short =
+        |url: &str| Settings::load(None, pairs(&[("AZP_URL", url), ("AZP_TOKEN", "hidden")])).unwrap_err().to_string();
+    let told = [
+        short("https://dev.azure.com/contoso/proj"),
+        short("https://contoso.visualstudio.com/proj"),
+        short("https://contoso.visualstudio.com/DefaultCollection/proj"),
+        faults(&LEAST.replace("/contoso\"", "/contoso/proj/_build\""), &[]),
+    ];
+    assert_snapshot!(told.join("\n"), @r#"
+    AZP_URL: is `https://dev.azure.com/contoso/proj`, but names a project, too: use `https://dev.azure.com/contoso`
+    AZP_URL: is `https://contoso.visualstudio.com/proj`, but names a project, too: use `https://contoso.visualstudio.com`
+    AZP_URL: is `https://contoso.visualstudio.com/DefaultCollection/proj`, but names a project, too: use `https://contoso.visualstudio.com`
+    organizations[0].url: is `https://dev.azure.com/contoso/proj/_build`, but names a project, too: use `https://dev.azure.com/contoso`
+    "#);
+}
+
+#[test]
+fn namespaces_are_named_in_full() {
+    let with = |names: &str| faults(&format!("{LEAST}namespaces = {names}\n"), &[]);
+    let told = [with("[\"agen*\"]"), with("[\"ci\", \"Bad_NS\"]"), with("[\"-a\"]"), with("[1]"), with("\"ci\"")];
+    assert_snapshot!(told.join("\n"), @r#"
+    organizations[0].namespaces: is `["agen*"]`, but must be a list of namespaces by full name; only `"*"` alone stands for every one
+    organizations[0].namespaces: is `["ci", "Bad_NS"]`, but must be a list of namespaces by full name; only `"*"` alone stands for every one
+    organizations[0].namespaces: is `["-a"]`, but must be a list of namespaces by full name; only `"*"` alone stands for every one
+    organizations[0].namespaces: is a list, but must be a list of at least one namespace; `["*"]` is every one
+    organizations[0].namespaces: is `ci`, but must be a list of at least one namespace; `["*"]` is every one
+    "#);
+}
+
+#[test]
+fn times_are_bounded() {
+    let told = [
+        faults(&format!("{LEAST}[polling]\ntolerated_age = \"0s\""), &[]),
+        faults(&format!("{LEAST}[decisions]\nsettle = \"99999h\""), &[]),
+        faults(&LEAST.replace("\"contoso\"", "\"\""), &[]),
+    ];
+    assert_snapshot!(told.join("\n"), @r#"
+    polling.tolerated_age: is `0s`, but must be at least `1s`
+    decisions.settle: is `99999h`, but must be at most `10m`
+    organizations[0].name: is ``, but must be text that is not empty
+    "#);
+    assert!(Folder::new().load("a.toml", &format!("{LEAST}[decisions]\nsettle = \"10m\""), &[]).is_ok());
 }
 
 #[test]
@@ -186,10 +279,10 @@ fn the_environment_is_judged_like_the_file() {
         ("AZP_SCALER__ORGANIZATIONS__0__URL", "https://dev.azure.com/contoso"),
     ];
     assert_snapshot!(faults(LEAST, &environment), @r#"
-    grpc.listen: is ``, but must be an address and a port, such as `0.0.0.0:6000` or `[::]:6000`
-    polling.freshfor: unknown key, did you mean `fresh_for`?
-    decisions.settle: is `30`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
-    organizations: is a table, but must be a list of tables, which only a file can hold
+    grpc.listen: is ``, but must be an address and a port, such as `0.0.0.0:6000` or `[::]:6000` (from AZP_SCALER__GRPC__LISTEN)
+    polling.freshfor: unknown key, did you mean `fresh_for`? (from AZP_SCALER__POLLING__FRESHFOR)
+    decisions.settle: is `30`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m` (from AZP_SCALER__DECISIONS__SETTLE)
+    organizations: is a table, but must be a list of tables, which only a file can hold (from AZP_SCALER__ORGANIZATIONS__0__URL)
     "#);
 }
 
@@ -199,14 +292,18 @@ fn a_file_that_cannot_be_read_is_named() {
     let missing = folder.0.path().join("missing.toml");
     let told = [
         folder.told(&Settings::load(Some(&missing), []).unwrap_err()),
+        folder.told(&Settings::load(Some(folder.0.path()), []).unwrap_err()),
         folder.load("azp-scaler.json", "{}", &[]).unwrap_err(),
         folder.load("a.toml", "[grpc\nlisten = 1", &[]).unwrap_err(),
         folder.load("a.yaml", "grpc: [1", &[]).unwrap_err(),
+        folder.load("a.yaml", "log: {}\nlog: {}", &[]).unwrap_err(),
     ];
     assert_snapshot!(told.join("\n"), @r#"
     --config: can't read `FOLDER/missing.toml`: No such file or directory (os error 2)
+    --config: can't read `FOLDER`: it is a directory: name a file in it
     --config: `FOLDER/azp-scaler.json` is neither TOML nor YAML by its name: call it `.toml`, `.yaml` or `.yml`
     --config: `FOLDER/a.toml` can't be parsed: TOML parse error at line 1, column 6 unclosed table, expected `]`
     --config: `FOLDER/a.yaml` can't be parsed: while parsing a flow sequence, expected ',' or ']' at byte 8 line 2 column 1
+    --config: `FOLDER/a.yaml` can't be parsed: the key `log` stands twice in a mapping at byte 14 line 2 column 7
     "#);
 }
