@@ -99,6 +99,8 @@ pub enum Credential {
 
 /// No call of KEDA is answered later, whatever happens.
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
+/// A pool that is looked at less often is not looked at.
+const LONGEST_BACKGROUND: Duration = Duration::from_hours(24);
 /// Pools do not wait longer than this for their triggers.
 const LONGEST_SETTLE: SignedDuration = SignedDuration::from_mins(10);
 /// What the first question of a pool may take.
@@ -193,8 +195,8 @@ fn polling(section: &mut Section<'_>) -> (Freshness, Duration) {
     {
         section.reject("fresh_for", told(fresh_for), "must not be longer than `polling.tolerated_age`");
     }
-    if let Some(time) = background.filter(|time| *time < least) {
-        section.reject("background", told(time), "must be at least `1s`");
+    if let Some(time) = background.filter(|time| *time < least || *time > LONGEST_BACKGROUND) {
+        section.reject("background", told(time), "must be from `1s` to `24h`");
     }
     let [fresh_for, answer_within, tolerated_age, background] =
         [fresh_for, answer_within, tolerated_age, background].map(Option::unwrap_or_default);

@@ -69,9 +69,9 @@ ENVIRONMENT
   RUST_LOG=debug shows more, RUST_LOG=azp_scaler::azure_devops=debug of a part.
 
 WHAT TO LOOK AT
-  http://localhost:8080/         pools, triggers, and why each job is where it is
-  http://localhost:8080/metrics  azp_scaler_snapshot_age_seconds, ...
-  kubectl describe scaledjob     a trigger that is refused says why in an event
+  http://localhost:8080/        pools, triggers, and why each job is where it is
+  http://localhost:8080/metrics azp_scaler_snapshot_age_seconds, ...
+  kubectl describe scaledjob    a trigger that is refused says why in an event
 
 STOPPING
   SIGTERM and SIGINT: not ready any more, no new calls, answers under way are

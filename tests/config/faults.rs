@@ -66,7 +66,7 @@ credential = { kind = "pat", file = "x" }
     log.format: is `xml`, but must be `json` or `text`
     polling.tolerated_age: is `10`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
     polling.answer_within: is `5s`, but must be above 0 s and below 5 s, which is the most any call takes
-    polling.background: is `0s`, but must be at least `1s`
+    polling.background: is `0s`, but must be from `1s` to `24h`
     decisions.idle_agent_grace: this version does not support it yet: leave it out
     decisions.start_timeout: this version does not support it yet: leave it out
     decisions.failed_starts: this version does not support it yet: leave it out
