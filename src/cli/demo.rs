@@ -151,8 +151,12 @@ impl Demo {
         };
         let summary = demo.stop().await;
         let ending = ending?;
-        self.report(&summary)?;
-        self.judge(ending, &summary)
+        let stopped = matches!(ending, Ending::Stopped);
+        match self.report(&summary).and_then(|()| self.judge(ending, &summary)) {
+            // The terminal was closed, which is why the demo was stopped.
+            Err(_) if live && stopped => Err(Cut::NobodyReads),
+            told => told,
+        }
     }
 
     /// Shows scene after scene until the end.

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    mem::ManuallyDrop,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,7 +23,8 @@ const NOTICE: Duration = Duration::from_millis(100);
 
 /// The terminal while it is ours.
 pub(super) struct Screen {
-    terminal: DefaultTerminal,
+    /// Never dropped: on a terminal that is gone its own end would panic for want of a place to complain.
+    terminal: ManuallyDrop<DefaultTerminal>,
     quit: Option<oneshot::Receiver<()>>,
     closed: Arc<AtomicBool>,
 }
@@ -30,7 +32,7 @@ pub(super) struct Screen {
 impl Screen {
     /// Takes the terminal over.
     pub(super) fn open() -> io::Result<Self> {
-        let terminal = ratatui::try_init()?;
+        let terminal = ManuallyDrop::new(ratatui::try_init()?);
         let (pressed, quit) = oneshot::channel();
         let closed = Arc::new(AtomicBool::new(false));
         let watched = Arc::clone(&closed);
@@ -69,7 +71,9 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Relaxed);
-        ratatui::restore();
+        // Where the terminal itself is gone there is nothing to give back, and nobody to tell.
+        let _ = self.terminal.show_cursor();
+        let _ = ratatui::try_restore();
     }
 }
 
