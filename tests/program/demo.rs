@@ -25,8 +25,10 @@ fn it_drains_and_sums_up() {
 
 #[test]
 fn whoever_ends_it_early_gets_a_summary_and_no_reproach() {
-    for signal in ["-INT", "-TERM", "-HUP"] {
-        let mut demo = program(&["demo"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // All at once: agents take their time to start.
+    let demos = ["-INT", "-TERM", "-HUP"]
+        .map(|signal| (signal, program(&["demo"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()));
+    for (signal, mut demo) in demos {
         let mut printed = BufReader::new(demo.stdout.take().unwrap());
         let started = loop {
             let mut line = String::new();
