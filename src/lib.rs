@@ -1,10 +1,19 @@
 //! A KEDA external scaler for Azure Pipelines: reads queues, agents and capabilities, matches demands exactly, places
 //! each job once, and answers with the number that makes KEDA start precisely the agents that are missing.
 //!
-//! Pure, without async, I/O, clock or wire formats (`now` is an argument): [`caseless`], [`version`], [`demand`],
-//! [`capability`], [`job_request`], [`agent`], [`snapshot`], [`trigger`], [`decision`], [`assignment`], [`scaling`], [`pool`], [`explain`].
+//! ```text
+//! cli ──▶ app ──▶ azure_devops, external_scaler, web, simulator ──▶ pools, metrics ──▶ the pure core
+//! ```
 //!
-//! Where the edges meet, in channels of snapshots: [`pools`]. What they count: [`metrics`].
+//! - The pure core, without async, I/O, clock or wire formats (`now` is an argument), each knowing only those before it:
+//!   [`wording`], [`caseless`], [`version`], [`demand`], [`capability`], [`job_request`], [`agent`], [`snapshot`],
+//!   [`trigger`], [`decision`], [`scaling`], [`assignment`], [`pool`], [`explain`].
+//! - Where the edges meet, in channels of snapshots: [`pools`]; what they speak and count: [`protocol`], [`metrics`],
+//!   [`job_waits`].
+//! - The edges, which never know each other: [`azure_devops`], [`external_scaler`], [`web`], [`simulator`].
+//! - Above them: [`config`], [`telemetry`], [`app`], [`cli`].
+//!
+//! `docs/architecture.md` says why.
 
 pub mod agent;
 pub mod app;
