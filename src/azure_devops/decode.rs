@@ -2,7 +2,7 @@
 //!
 //! Answers can be large (thousands of job requests, a thousand agents with sixty capabilities each), so what repeats is
 //! kept once: demands and titles within an answer, [capabilities](AgentReader) from one answer to the next. May touch
-//! [`wire`](super::wire) and the pure core.
+//! [`wire`] and the pure core.
 
 mod agents;
 
