@@ -22,6 +22,8 @@ use crate::{
 
 /// How long the rest may take to drain after arrivals have stopped.
 const DRAINS_WITHIN: Duration = Duration::from_mins(2);
+/// What is said where somebody ended it.
+const STOPPED: &str = "stopped before the rest had drained";
 /// How often the terminal is drawn.
 const FRAME: Duration = Duration::from_millis(250);
 /// How often a line is printed.
@@ -151,12 +153,13 @@ impl Demo {
         };
         let summary = demo.stop().await;
         let ending = ending?;
-        let stopped = matches!(ending, Ending::Stopped);
-        match self.report(&summary).and_then(|()| self.judge(ending, &summary)) {
+        let reported = self.report(&summary);
+        if reported.is_err() && live && matches!(ending, Ending::Stopped) {
             // The terminal was closed, which is why the demo was stopped.
-            Err(_) if live && stopped => Err(Cut::NobodyReads),
-            told => told,
+            return Err(Cut::NobodyReads);
         }
+        reported?;
+        self.judge(ending, &summary)
     }
 
     /// Shows scene after scene until the end.
@@ -220,7 +223,9 @@ impl Demo {
     /// Whoever ends the demo early has seen nothing wrong: what is on its way has no verdict yet.
     fn judge(&self, ending: Ending, summary: &Summary) -> Result<(), Cut> {
         let failed = match (ending, summary.unexplained()) {
-            (Ending::Stopped, _) => return self.say("stopped before the rest had drained"),
+            // Without a duration there is no other end.
+            (Ending::Stopped, _) if self.duration.is_none() => return self.say(STOPPED),
+            (Ending::Stopped, _) => STOPPED.to_owned(),
             (_, unexplained @ 1..) => format!("{unexplained} agents were surplus without a cause"),
             (Ending::Stuck, _) => {
                 let waited = DRAINS_WITHIN.as_secs();

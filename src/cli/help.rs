@@ -93,8 +93,8 @@ lines. With --duration arrivals stop after that time, the rest drains, and a
 summary is printed, with the agents that were started and found no job by cause.
 
 Exit codes: 0 every job that some ScaledJob fits was run, and no agent was
-surplus without a named cause; or somebody ended the demo (q, Control-C,
-SIGTERM). 1 else.";
+surplus without a named cause; or, without --duration, somebody ended the demo
+(q, Control-C, SIGTERM). 1 else.";
 
 #[cfg(test)]
 mod tests {
