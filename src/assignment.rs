@@ -266,16 +266,14 @@ fn match_to_triggers(
 
 /// Turns the counts into what KEDA is told.
 fn answer_all(triggers: &mut [TriggerDecision], scaled_jobs: &[ScaledJobDecision], settling: bool) {
-    let mut first_of: Vec<Option<usize>> = vec![None; scaled_jobs.len()];
-    for (place, trigger) in triggers.iter().enumerate() {
-        first_of[trigger.scaled_job as usize].get_or_insert(place);
-    }
-    let is_first = |place: usize, trigger: &TriggerDecision| first_of[trigger.scaled_job as usize] == Some(place);
+    // The triggers of a ScaledJob stand together.
+    let first = |place: usize| place == 0 || triggers[place - 1].scaled_job != triggers[place].scaled_job;
+    let firsts: Vec<bool> = (0..triggers.len()).map(first).collect();
     let to_start: Vec<u32> = triggers
         .iter()
-        .enumerate()
-        .map(|(place, trigger)| {
-            let matched = if is_first(place, trigger) { scaled_jobs[trigger.scaled_job as usize].matched } else { 0 };
+        .zip(&firsts)
+        .map(|(trigger, first)| {
+            let matched = if *first { scaled_jobs[trigger.scaled_job as usize].matched } else { 0 };
             scaling::agents_to_start(trigger.given, matched, trigger.trigger.target)
         })
         .collect();
@@ -283,7 +281,6 @@ fn answer_all(triggers: &mut [TriggerDecision], scaled_jobs: &[ScaledJobDecision
     for (trigger, to_start) in triggers.iter().zip(&to_start) {
         any_to_start[trigger.scaled_job as usize] |= *to_start > 0;
     }
-    let firsts: Vec<bool> = triggers.iter().enumerate().map(|(place, trigger)| is_first(place, trigger)).collect();
     for ((trigger, to_start), first) in triggers.iter_mut().zip(to_start).zip(firsts) {
         if trigger.answer.is_err() || settling && !starts_while_settling(trigger) {
             continue;

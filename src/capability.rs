@@ -106,18 +106,21 @@ impl CapabilitySet {
         Self { entries }
     }
 
+    fn entry(&self, name: &Caseless) -> Option<&(Caseless, Value)> {
+        let at = self.entries.binary_search_by(|(have, _)| have.cmp(name)).ok()?;
+        Some(&self.entries[at])
+    }
+
     /// The value of a capability.
     #[must_use]
     pub fn get(&self, name: &Caseless) -> Option<&Value> {
-        let at = self.entries.binary_search_by(|(have, _)| have.cmp(name)).ok()?;
-        Some(&self.entries[at].1)
+        self.entry(name).map(|(_, value)| value)
     }
 
     /// The capability's name as it is written here.
     #[must_use]
     pub fn name(&self, name: &Caseless) -> Option<&Caseless> {
-        let at = self.entries.binary_search_by(|(have, _)| have.cmp(name)).ok()?;
-        Some(&self.entries[at].0)
+        self.entry(name).map(|(name, _)| name)
     }
 
     /// The values of many capabilities at once, with the names' places; `names` are in the order of [`Caseless`].

@@ -13,7 +13,7 @@ use crate::{
     agent::AgentNamePattern,
     capability::CapabilitySet,
     caseless::Caseless,
-    demand::{AGENT_VERSION, DemandSet},
+    demand::{AGENT_VERSION, Demand, DemandSet},
 };
 
 /// The ScaledJob or ScaledObject that a trigger belongs to: its agents and its maximum are shared by its triggers.
@@ -105,7 +105,7 @@ impl Trigger {
         &self,
         capabilities: &'a CapabilitySet,
         demands: &'a DemandSet,
-    ) -> impl Iterator<Item = &'a crate::demand::Demand> {
+    ) -> impl Iterator<Item = &'a Demand> {
         let version_known = capabilities.get(&AGENT_VERSION.into()).is_some();
         demands
             .demands()
