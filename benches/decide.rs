@@ -60,6 +60,9 @@ fn snapshot(random: &mut fastrand::Rng, distinct: usize) -> Arc<Snapshot> {
             priority: 0,
             demands,
             agent: None,
+            received: false,
+            lists_matched_agents: true,
+            parallelism: None,
             title: Title::default(),
         });
     }
@@ -92,6 +95,7 @@ fn triggers(random: &mut fastrand::Rng) -> Vec<Arc<Trigger>> {
             parent: None,
             jobs_without_demands: JobsWithoutDemands::Take,
             strategy: Strategy::Default,
+            builtin: None,
             agent_names: AgentNamePattern::of_scaled_job(&name),
             max_replicas: 50,
             min_replicas: 0,

@@ -28,7 +28,6 @@ use crate::{
     external_scaler::{self, Organizations, Service},
     job_waits,
     metrics::Metrics,
-    pool::Pool,
     pools::{Clock, Directory},
     web::{self, Readiness, Site},
 };
@@ -104,9 +103,9 @@ impl Scaler {
         let metrics = Metrics::new();
         let organizations: Vec<Organization> = settings.organizations.iter().map(organization).collect();
         let polling = Polling { freshness: settings.freshness, background: settings.background };
-        let settle = settings.settle;
-        let azure_devops = AzureDevOps::new(&organizations, polling, move || Pool::new(settle), clock, &metrics)
-            .map_err(CantStart::Organizations)?;
+        let azure_devops =
+            AzureDevOps::new(&organizations, polling, settings.rules, settings.headroom, clock, &metrics)
+                .map_err(CantStart::Organizations)?;
         let azure_devops = Arc::new(azure_devops);
         let directory: Arc<dyn Directory> = azure_devops.clone();
         let (grpc_listener, grpc) = listen("grpc.listen", settings.grpc_listen).await?;

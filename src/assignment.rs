@@ -286,7 +286,7 @@ fn answer_all(triggers: &mut [TriggerDecision], scaled_jobs: &[ScaledJobDecision
             continue;
         }
         let ScaledJobDecision { matched, running, others, unusable, .. } = scaled_jobs[trigger.scaled_job as usize];
-        let own = if first { OwnAgents { matched, running, others, unusable } } else { OwnAgents::default() };
+        let own = first.then_some(OwnAgents { matched, running, others, unusable });
         let any_to_start = any_to_start[trigger.scaled_job as usize];
         trigger.answer = Ok(scaling::answer(&trigger.trigger, Counts { to_start, any_to_start, own }));
     }

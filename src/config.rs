@@ -34,7 +34,7 @@ use url::Url;
 pub use fault::{Fault, Faults};
 use section::Section;
 
-use crate::pools::Freshness;
+use crate::{parallel_jobs::Headroom, pool::Rules, pools::Freshness};
 
 /// What the program is told.
 #[derive(Clone, Debug)]
@@ -51,8 +51,10 @@ pub struct Settings {
     pub freshness: Freshness,
     /// How often pools in use are looked at anyway: `[polling] background`.
     pub background: Duration,
-    /// How long a pool waits for all its triggers to have asked: `[decisions] settle`.
-    pub settle: SignedDuration,
+    /// How long things may take before they are no longer believed: `[decisions]`.
+    pub rules: Rules,
+    /// How many agents are kept ready beyond the parallel jobs: `[decisions] parallel_job_headroom`.
+    pub headroom: Headroom,
 }
 
 /// How the log is written.
@@ -163,7 +165,8 @@ impl Settings {
             organizations,
             freshness,
             background,
-            settle: settle.unwrap_or(SignedDuration::from_secs(30)),
+            rules: Rules { settle: settle.unwrap_or(Rules::default().settle), ..Rules::default() },
+            headroom: Headroom::Quarter,
         }
     }
 }

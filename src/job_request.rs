@@ -18,6 +18,9 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// What jobs are served by: the lesser goes first.
+pub type Order = (i32, Timestamp, RequestId);
+
 /// An unfinished job request: queued where no agent is reserved for it, else running.
 #[derive(Clone, Debug)]
 pub struct JobRequest {
@@ -33,6 +36,12 @@ pub struct JobRequest {
     pub demands: u32,
     /// The agent that is reserved for it, whether it has received the job or not.
     pub agent: Option<ReservedAgent>,
+    /// Whether that agent has received it.
+    pub received: bool,
+    /// Whether Azure lists the agents that satisfy it; of a running job it may not.
+    pub lists_matched_agents: bool,
+    /// Whose licences it needs; none where Azure names none, as on premises.
+    pub parallelism: Option<Parallelism>,
     /// Pipeline and job, for people.
     pub title: Title,
 }
@@ -46,6 +55,44 @@ pub struct ReservedAgent {
     pub name: Caseless,
     /// Whether the request itself says that the agent is offline.
     pub offline: bool,
+}
+
+/// Whose licences a job needs: Azure's `ParallelismTag`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Parallelism {
+    /// Jobs of private projects.
+    Private,
+    /// Jobs of public projects.
+    Public,
+}
+
+impl Parallelism {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Private, Self::Public];
+
+    /// As Azure writes it; none for any other text.
+    #[must_use]
+    pub fn read(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|parallelism| parallelism.tag().eq_ignore_ascii_case(tag))
+    }
+
+    /// As Azure writes it.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Private => "Private",
+            Self::Public => "Public",
+        }
+    }
+
+    /// As metrics, page and API write it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Public => "public",
+        }
+    }
 }
 
 /// What people call a job.
@@ -69,7 +116,7 @@ impl JobRequest {
     /// The order in which jobs are served: priority, then age, then number. The direction of Azure's priority is not
     /// documented; this is the only place that knows it.
     #[must_use]
-    pub fn order(&self) -> (i32, Timestamp, RequestId) {
+    pub fn order(&self) -> Order {
         (self.priority, self.queued_at.unwrap_or(Timestamp::MAX), self.id)
     }
 }

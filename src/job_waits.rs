@@ -94,6 +94,9 @@ mod tests {
             priority: 0,
             demands: 0,
             agent,
+            received: false,
+            lists_matched_agents: true,
+            parallelism: None,
             title: Title::default(),
         }
     }

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! - The pure core, without async, I/O, clock or wire formats (`now` is an argument), each knowing only those before it:
-//!   [`wording`], [`caseless`], [`version`], [`demand`], [`capability`], [`job_request`], [`agent`], [`snapshot`],
-//!   [`trigger`], [`decision`], [`scaling`], [`assignment`], [`pool`], [`explain`].
+//!   [`wording`], [`caseless`], [`version`], [`demand`], [`capability`], [`job_request`],
+//!   [`parallel_jobs`], [`agent`], [`snapshot`], [`builtin`], [`trigger`], [`decision`], [`scaling`], [`assignment`], [`pool`], [`explain`].
 //! - Where the edges meet, in channels of snapshots: [`pools`]; what they speak and count: [`protocol`], [`metrics`],
 //!   [`job_waits`].
 //! - The edges, which never know each other: [`azure_devops`], [`external_scaler`], [`web`], [`simulator`].
@@ -19,6 +19,7 @@ pub mod agent;
 pub mod app;
 pub mod assignment;
 pub mod azure_devops;
+pub mod builtin;
 pub mod capability;
 pub mod caseless;
 pub mod cli;
@@ -30,6 +31,7 @@ pub mod external_scaler;
 pub mod job_request;
 pub mod job_waits;
 pub mod metrics;
+pub mod parallel_jobs;
 pub mod pool;
 pub mod pools;
 pub mod protocol;

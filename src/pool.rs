@@ -23,14 +23,38 @@ use self::{known::Known, memory::Memory};
 use crate::{
     assignment::{self, World},
     decision::{Answer, Decision, Refusal},
+    parallel_jobs::Ledger,
     snapshot::Snapshot,
     trigger::{Trigger, TriggerId},
 };
 
+/// The section `[decisions]`: how long things may take before they are no longer believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How long a pool waits for all its triggers to have asked.
+    pub settle: SignedDuration,
+    /// How long an idle agent may let a job wait that it satisfies.
+    pub idle_agent_grace: SignedDuration,
+    /// How long the first agent of a ScaledJob that wants some may take to register.
+    pub start_timeout: SignedDuration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            settle: SignedDuration::from_secs(30),
+            idle_agent_grace: SignedDuration::from_secs(60),
+            start_timeout: SignedDuration::from_mins(5),
+        }
+    }
+}
+
 /// Triggers, memory and decision of one pool.
 #[derive(Debug)]
 pub struct Pool {
-    settle: SignedDuration,
+    id: i64,
+    rules: Rules,
+    ledger: Arc<Ledger>,
     settling_until: Option<Timestamp>,
     known: Known,
     memory: Memory,
@@ -39,11 +63,13 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool that nobody has asked about. It waits for `settle` after the first question before it asks for agents.
+    /// A pool, by Azure's number, that nobody has asked about. Pools of one organisation share its ledger.
     #[must_use]
-    pub fn new(settle: SignedDuration) -> Self {
+    pub fn new(id: i64, rules: Rules, ledger: Arc<Ledger>) -> Self {
         Self {
-            settle,
+            id,
+            rules,
+            ledger,
             settling_until: None,
             known: Known::default(),
             memory: Memory::default(),
@@ -60,7 +86,7 @@ impl Pool {
     pub fn note(&mut self, trigger: &Arc<Trigger>, now: Timestamp) -> Result<(), Refusal> {
         self.expire(now);
         if self.known.is_empty() {
-            self.settling_until = now.checked_add(self.settle).ok();
+            self.settling_until = now.checked_add(self.rules.settle).ok();
         }
         if self.known.ask(trigger, now)? {
             self.decision = None;

@@ -14,8 +14,8 @@ pub struct Counts {
     pub to_start: u32,
     /// Whether any trigger of its ScaledJob is to start an agent.
     pub any_to_start: bool,
-    /// The ScaledJob's own agents; nothing for all of its triggers but the first, since KEDA adds the values up.
-    pub own: OwnAgents,
+    /// The ScaledJob's own agents; none for all of its triggers but the first, since KEDA adds the values up.
+    pub own: Option<OwnAgents>,
 }
 
 /// A ScaledJob's own agents that are registered.
@@ -45,15 +45,32 @@ pub fn agents_to_start(given: u32, matched: u32, target: u32) -> u32 {
 #[must_use]
 pub fn answer(trigger: &Trigger, counts: Counts) -> Answer {
     let Counts { to_start, any_to_start, own } = counts;
+    let registered = own.map_or(0, |own| own.matched + own.running + own.others);
     let agents = match trigger.strategy {
         // KEDA starts value - (unfinished - minimum): the Kubernetes Job of every registered agent is among the unfinished.
-        Strategy::Default if trigger.min_replicas > 0 => to_start + own.matched + own.running + own.unusable,
-        Strategy::Default if any_to_start => to_start + own.matched + own.running + own.others,
-        Strategy::Default => 0,
+        Strategy::Default if trigger.min_replicas > 0 => {
+            to_start + own.map_or(0, |own| own.matched + own.running + own.unusable)
+        }
+        Strategy::Default if any_to_start => to_start + registered,
+        // KEDA subtracts what its author says, once, whatever the number of triggers.
+        Strategy::Custom { deduction, percentage } if any_to_start => {
+            let unfinished = registered.saturating_sub(trigger.min_replicas);
+            let subtracted = own.map_or(0, |_| share(unfinished, percentage).saturating_add(deduction.into()));
+            u32::try_from(subtracted.saturating_add(to_start.into()).max(0)).unwrap_or(u32::MAX)
+        }
+        Strategy::Default | Strategy::Custom { .. } => 0,
+        // KEDA subtracts only what has not started yet, which nobody but the cluster knows.
+        Strategy::Accurate | Strategy::Eager => to_start,
         // KEDA runs as many agents as the value says, and stops those beyond.
-        Strategy::ScaledObject => to_start + own.matched + own.running,
+        Strategy::ScaledObject => to_start + own.map_or(0, |own| own.matched + own.running),
     };
     // KEDA divides the value by the target, but not what it subtracts.
     let value = u64::from(trigger.target.max(1)) * u64::from(agents);
     Answer { value, active: value > u64::from(trigger.activation) }
+}
+
+/// The part of the unfinished Kubernetes Jobs that `custom` subtracts, cut to a whole number as KEDA does.
+#[expect(clippy::cast_possible_truncation, reason = "a cast from a float saturates, which is what is wanted")]
+fn share(unfinished: u32, percentage: f64) -> i64 {
+    (f64::from(unfinished) * percentage) as i64
 }

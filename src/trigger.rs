@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
     agent::AgentNamePattern,
+    builtin::Builtin,
     capability::CapabilitySet,
     caseless::Caseless,
     demand::{AGENT_VERSION, Demand, DemandSet},
@@ -53,6 +54,8 @@ pub struct Trigger {
     pub jobs_without_demands: JobsWithoutDemands,
     /// How KEDA turns its value into agents.
     pub strategy: Strategy,
+    /// Where it wants the built-in scaler's number: how that counts. Such a trigger takes no part in sharing out jobs.
+    pub builtin: Option<Builtin>,
     /// Which agents are its own.
     pub agent_names: AgentNamePattern,
     /// How many agents it may run.
@@ -87,6 +90,17 @@ pub enum Strategy {
     /// A ScaledJob's `default`: KEDA subtracts every unfinished Kubernetes Job.
     #[default]
     Default,
+    /// A ScaledJob's `accurate`: KEDA subtracts those whose pods do not run yet.
+    Accurate,
+    /// A ScaledJob's `eager`: KEDA subtracts nothing until the maximum is near.
+    Eager,
+    /// A ScaledJob's `custom`: KEDA subtracts what its author says.
+    Custom {
+        /// `customScalingQueueLengthDeduction`.
+        deduction: i32,
+        /// `customScalingRunningJobPercentage`, a part of one.
+        percentage: f64,
+    },
     /// A ScaledObject: the value is the number of replicas, and agents take job after job.
     ScaledObject,
 }

@@ -9,15 +9,17 @@ use std::{
 };
 
 /// The pure core, in order: a module knows only those before it.
-const PURE: [&str; 14] = [
+const PURE: [&str; 16] = [
     "wording",
     "caseless",
     "version",
     "demand",
     "capability",
     "job_request",
+    "parallel_jobs",
     "agent",
     "snapshot",
+    "builtin",
     "trigger",
     "decision",
     "scaling",

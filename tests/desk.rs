@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use azp_scaler::{
-    pool::Pool,
+    parallel_jobs::{Headroom, Ledger},
+    pool::{Pool, Rules},
     pools::{Clock, Desk, Failure, FailureClass, Freshness, Look, Publisher},
     snapshot::{Queue, Snapshot},
 };
@@ -19,7 +20,18 @@ const FRESHNESS: Freshness = Freshness {
 
 fn desk() -> (Arc<Desk>, Publisher) {
     let clock = Clock::starting_at(Timestamp::constant(1_790_000_000, 0));
-    Desk::new("contoso".into(), 7, "linux".into(), clock, FRESHNESS, Pool::new(SignedDuration::ZERO))
+    Desk::new(
+        "contoso".into(),
+        7,
+        "linux".into(),
+        clock,
+        FRESHNESS,
+        Pool::new(
+            7,
+            Rules { settle: SignedDuration::ZERO, ..Rules::default() },
+            Arc::new(Ledger::new(Headroom::Quarter)),
+        ),
+    )
 }
 
 /// The poller begins a round.

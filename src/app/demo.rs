@@ -15,6 +15,8 @@ use super::{CantStart, Scaler};
 use crate::{
     config::{Credential, LogFormat, Organization, Settings},
     decision::Decision,
+    parallel_jobs::Headroom,
+    pool::Rules,
     pools::{Clock, Freshness},
     simulator::{
         Summary, demo,
@@ -131,6 +133,7 @@ fn settings(world: &LiveWorld, token: SecretString) -> Settings {
             tolerated_age: Duration::from_secs(10),
         },
         background: Duration::from_secs(30),
-        settle: SETTLE,
+        rules: Rules { settle: SETTLE, ..Rules::default() },
+        headroom: Headroom::Quarter,
     }
 }

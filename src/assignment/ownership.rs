@@ -84,6 +84,7 @@ mod tests {
             parent: None,
             jobs_without_demands: JobsWithoutDemands::Take,
             strategy: Strategy::Default,
+            builtin: None,
             agent_names: pattern.parse().unwrap(),
             max_replicas: 1,
             min_replicas: 0,

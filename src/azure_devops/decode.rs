@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub use self::agents::AgentReader;
 use super::wire;
 use crate::{
-    job_request::{JobRequest, RequestId, ReservedAgent, Title},
+    job_request::{JobRequest, Parallelism, RequestId, ReservedAgent, Title},
     snapshot::Queue,
 };
 
@@ -72,6 +72,9 @@ pub fn queue_of(list: wire::List<wire::JobRequest<'_>>) -> Queue {
                 name: agent.name.as_ref().into(),
                 offline: is(agent.status.as_ref(), "offline"),
             }),
+            received: request.receive_time.is_some(),
+            lists_matched_agents: request.matched_agents.is_some(),
+            parallelism: request.data.and_then(|data| Parallelism::read(data.parallelism_tag?.as_ref())),
             title: Title {
                 pipeline: request.definition.and_then(|pipeline| pipeline.name).map(|name| names.share(name)),
                 job: request.job_name.map(|name| names.share(name)),

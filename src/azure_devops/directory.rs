@@ -23,7 +23,8 @@ use super::{
 };
 use crate::{
     metrics::Metrics,
-    pool::Pool,
+    parallel_jobs::{Headroom, Ledger},
+    pool::{Pool, Rules},
     pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Opening, PoolSelector},
 };
 
@@ -43,14 +44,20 @@ pub struct Polling {
 
 /// The organisations of Azure DevOps that are configured, with a poller for each of their pools in use.
 pub struct AzureDevOps {
-    clients: Vec<Arc<Client>>,
+    members: Vec<Member>,
     polling: Polling,
-    new_pool: Box<dyn Fn() -> Pool + Send + Sync>,
+    rules: Rules,
     clock: Clock,
     lookups: Mutex<HashMap<AskedFor, Arc<Lookup>>>,
     desks: Mutex<Vec<Arc<Desk>>>,
     pollers: TaskTracker,
     stop: CancellationToken,
+}
+
+/// An organisation: how it is asked, and what its pools share.
+struct Member {
+    client: Arc<Client>,
+    ledger: Arc<Ledger>,
 }
 
 /// An organisation and a pool's name or number.
@@ -66,7 +73,7 @@ struct LookedUp {
 }
 
 impl AzureDevOps {
-    /// Makes the organisations' clients; nothing is sent. `new_pool` makes the state of a pool that is opened.
+    /// Makes the organisations' clients; nothing is sent. Pools that are opened decide by the rules.
     ///
     /// # Errors
     ///
@@ -74,15 +81,18 @@ impl AzureDevOps {
     pub fn new(
         organizations: &[Organization],
         polling: Polling,
-        new_pool: impl Fn() -> Pool + Send + Sync + 'static,
+        rules: Rules,
+        headroom: Headroom,
         clock: Clock,
         metrics: &Metrics,
     ) -> Result<Self, Vec<BadOrganization>> {
-        let mut clients = Vec::new();
+        let mut members = Vec::new();
         let mut faults = Vec::new();
         for organization in organizations {
             match Client::new(organization, metrics.clone()) {
-                Ok(client) => clients.push(Arc::new(client)),
+                Ok(client) => {
+                    members.push(Member { client: Arc::new(client), ledger: Arc::new(Ledger::new(headroom)) });
+                }
                 Err(fault) => faults.push(fault),
             }
         }
@@ -90,9 +100,9 @@ impl AzureDevOps {
             return Err(faults);
         }
         Ok(Self {
-            clients,
+            members,
             polling,
-            new_pool: Box::new(new_pool),
+            rules,
             clock,
             lookups: Mutex::default(),
             desks: Mutex::default(),
@@ -109,20 +119,21 @@ impl AzureDevOps {
     }
 
     async fn find(&self, organization: &str, selector: &PoolSelector) -> Result<Arc<Desk>, Arc<Failure>> {
-        let client = self.client(organization)?;
-        let lookup = self.lookup(client, selector)?;
+        let member = self.member(organization)?;
+        let lookup = self.lookup(&member.client, selector)?;
         let mut known = lookup.lock().await;
         if let Some(known) = known.as_ref().filter(|known| known.is_valid()) {
             return known.result.clone();
         }
-        let result = self.look_up(client, selector).await.map_err(Arc::new);
+        let result = self.look_up(member, selector).await.map_err(Arc::new);
         *known = Some(LookedUp { at: Instant::now(), result: result.clone() });
         result
     }
 
-    fn client(&self, organization: &str) -> Result<&Arc<Client>, Arc<Failure>> {
-        self.clients.iter().find(|client| **client.organization() == *organization).ok_or_else(|| {
-            let known: Vec<String> = self.clients.iter().map(|client| format!("`{}`", client.organization())).collect();
+    fn member(&self, organization: &str) -> Result<&Member, Arc<Failure>> {
+        let name = |member: &Member| Arc::clone(member.client.organization());
+        self.members.iter().find(|member| *name(member) == *organization).ok_or_else(|| {
+            let known: Vec<String> = self.members.iter().map(|member| format!("`{}`", name(member))).collect();
             let message = format!(
                 "organization `{organization}` is not configured: use one of {}, or add it to the scaler's \
                  `[[organizations]]`",
@@ -155,7 +166,8 @@ impl AzureDevOps {
         Ok(Arc::clone(lookups.entry(key).or_default()))
     }
 
-    async fn look_up(&self, client: &Arc<Client>, selector: &PoolSelector) -> Result<Arc<Desk>, Failure> {
+    async fn look_up(&self, member: &Member, selector: &PoolSelector) -> Result<Arc<Desk>, Failure> {
+        let client = &member.client;
         let what = format!("pool {selector}");
         if let Some(left) = client.patience_left() {
             return Err(client.request(&what).too_early(left));
@@ -163,11 +175,11 @@ impl AzureDevOps {
         let limit = self.polling.freshness.first_answer_within;
         let answer = timeout(limit, client.pool(selector)).await;
         let pool = answer.unwrap_or_else(|_elapsed| Err(client.request(&what).overdue(limit)))?;
-        Ok(self.desk(client, pool))
+        Ok(self.desk(member, pool))
     }
 
     /// The desk of a pool that exists, opened where there is none yet.
-    fn desk(&self, client: &Arc<Client>, pool: PoolReference) -> Arc<Desk> {
+    fn desk(&self, Member { client, ledger }: &Member, pool: PoolReference) -> Arc<Desk> {
         let organization = client.organization();
         let mut desks = locked(&self.desks);
         // A pool that was made anew has another number, one that was renamed another name; a poller ends with its desk.
@@ -180,7 +192,8 @@ impl AzureDevOps {
         }
         let Polling { freshness, background } = self.polling;
         let (organization, name) = (Arc::clone(organization), Arc::clone(&pool.name));
-        let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, (self.new_pool)());
+        let state = Pool::new(pool.id, self.rules, Arc::clone(ledger));
+        let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state);
         let poller = Poller::new(Arc::clone(client), pool, publisher, self.clock, background);
         self.pollers.spawn(poller.run(self.stop.clone()));
         desks.push(Arc::clone(&desk));

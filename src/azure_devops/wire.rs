@@ -10,7 +10,7 @@ mod field;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::field::{Capabilities, Demand, Text};
+pub use self::field::{Capabilities, Demand, Listed, Text};
 use self::field::{is_false, is_zero, or_default, time};
 
 /// The envelope of every list.
@@ -41,6 +41,9 @@ pub struct JobRequest<'a> {
     /// When an agent was reserved for it.
     #[serde(default, deserialize_with = "time", skip_serializing_if = "Option::is_none")]
     pub assign_time: Option<Timestamp>,
+    /// When that agent had received it.
+    #[serde(default, deserialize_with = "time", skip_serializing_if = "Option::is_none")]
+    pub receive_time: Option<Timestamp>,
     /// When it ended.
     #[serde(default, deserialize_with = "time", skip_serializing_if = "Option::is_none")]
     pub finish_time: Option<Timestamp>,
@@ -53,6 +56,12 @@ pub struct JobRequest<'a> {
     /// The agent that is reserved for it.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub reserved_agent: Option<AgentReference<'a>>,
+    /// The agents that satisfy it, offline ones included: read only as far as that they are listed.
+    #[serde(default, skip_serializing)]
+    pub matched_agents: Option<Listed>,
+    /// Whose licences it needs.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data<'a>>,
     /// Azure's own priority.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_zero")]
     pub priority: i32,
@@ -65,6 +74,15 @@ pub struct JobRequest<'a> {
     /// The run.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Reference<'a>>,
+}
+
+/// What a job request says of its kind.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Data<'a> {
+    /// `Private` or `Public`.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub parallelism_tag: Option<Text<'a>>,
 }
 
 /// An agent as a job request names it.

@@ -84,6 +84,7 @@ impl Request {
             )?,
             strategy: metadata
                 .choice("scalingStrategy", &[("default", Strategy::Default), ("none", Strategy::ScaledObject)])?,
+            builtin: None,
             agent_names: match metadata.given("agentNamePattern") {
                 Some(pattern) => pattern.parse().map_err(BadMetadata::Pattern)?,
                 None => AgentNamePattern::of_scaled_job(&name),

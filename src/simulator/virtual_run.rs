@@ -28,7 +28,8 @@ use crate::{
     azure_devops::wire::List,
     decision::Decision,
     job_request::JobRequest,
-    pool::Pool,
+    parallel_jobs::{Headroom, Ledger},
+    pool::{Pool, Rules},
     snapshot::Snapshot,
     trigger::{JobsWithoutDemands, Strategy, Trigger, TriggerId},
 };
@@ -77,9 +78,10 @@ impl VirtualRun {
             let pool = names.get(&scaled_job.pool).copied().unwrap_or_default();
             Arc::new(trigger(scaled_job, scaled_job.metadata(&plan.organization, pool)))
         });
+        let ledger = Arc::new(Ledger::new(Headroom::Quarter));
         Self {
             triggers: triggers.collect(),
-            pools: plan.pools.iter().map(|pool| (pool.id, ScalerPool::new(conditions.settle))).collect(),
+            pools: plan.pools.iter().map(|pool| (pool.id, ScalerPool::new(pool.id, &conditions, &ledger))).collect(),
             // A stream of its own, so that the world's draws don't depend on who drives it.
             random: fastrand::Rng::with_seed(!plan.seed),
             world: World::new(plan),
@@ -144,8 +146,14 @@ impl VirtualRun {
 }
 
 impl ScalerPool {
-    fn new(settle: SignedDuration) -> Self {
-        Self { core: Pool::new(settle), reader: AgentReader::default(), agents: None, snapshot: None }
+    fn new(id: i64, conditions: &Conditions, ledger: &Arc<Ledger>) -> Self {
+        let rules = Rules { settle: conditions.settle, ..Rules::default() };
+        Self {
+            core: Pool::new(id, rules, Arc::clone(ledger)),
+            reader: AgentReader::default(),
+            agents: None,
+            snapshot: None,
+        }
     }
 
     /// A fresh snapshot: jobs first, then agents if something is queued or it is time to.
@@ -196,6 +204,7 @@ fn trigger(plan: &ScaledJobPlan, metadata: BTreeMap<String, String>) -> Trigger 
         parent: None,
         jobs_without_demands: JobsWithoutDemands::Take,
         strategy: Strategy::Default,
+        builtin: None,
         agent_names: AgentNamePattern::of_scaled_job(&plan.id.name),
         max_replicas: plan.scaling.max_replicas,
         min_replicas: plan.scaling.min_replicas,

@@ -198,6 +198,9 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         },
         scaling_strategy: match trigger.strategy {
             Strategy::Default => "default",
+            Strategy::Accurate => "accurate",
+            Strategy::Eager => "eager",
+            Strategy::Custom { .. } => "custom",
             Strategy::ScaledObject => "none",
         },
         agent_name_pattern: trigger.agent_names.as_str(),

@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use azp_scaler::{
     azure_devops::{directory::AzureDevOps, organization::Organization},
     metrics::Metrics,
-    pool::Pool,
+    parallel_jobs::Headroom,
     pools::{Clock, Directory, FailureClass, PoolSelector},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     fake::{Answer, Part, pools},
-    world::{World, in_no_time, named, organization, pass, polling, until},
+    world::{World, in_no_time, named, organization, pass, polling, rules, until},
 };
 
 #[tokio::test]
@@ -129,8 +129,8 @@ fn all_faults_of_all_organizations_are_told() {
         .block_on(async { Clock::starting_at(Timestamp::UNIX_EPOCH) });
     let organizations =
         [organization("http://tfs.example/x"), Organization { name: "fabrikam".into(), ..organization("nowhere") }];
-    let new_pool = || Pool::new(SignedDuration::ZERO);
-    let faults = AzureDevOps::new(&organizations, polling(), new_pool, clock, &Metrics::new()).err().unwrap();
+    let faults =
+        AzureDevOps::new(&organizations, polling(), rules(), Headroom::Quarter, clock, &Metrics::new()).err().unwrap();
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
     let [plain, unreadable] = faults.as_slice() else { panic!("{faults:?}") };
     assert!(plain.contains("`contoso`") && plain.contains("`http://tfs.example/x` would send the token unencrypted"));

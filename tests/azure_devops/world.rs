@@ -10,7 +10,8 @@ use azp_scaler::{
         organization::Organization,
     },
     metrics::Metrics,
-    pool::Pool,
+    parallel_jobs::Headroom,
+    pool::Rules,
     pools::{Clock, Desk, Directory, Failure, Freshness, Look, PoolSelector},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,10 @@ use crate::fake::Fake;
 /// The token that no message may show, and how it travels.
 pub(crate) const TOKEN: &str = "tell-nobody";
 pub(crate) const TOKEN_SENT: &str = "OnRlbGwtbm9ib2R5";
+
+pub(crate) fn rules() -> Rules {
+    Rules { settle: SignedDuration::ZERO, ..Rules::default() }
+}
 
 pub(crate) struct World {
     pub(crate) fake: Fake,
@@ -58,7 +63,7 @@ pub(crate) fn polling() -> Polling {
 
 pub(crate) fn edge(organizations: &[Organization], metrics: &Metrics) -> AzureDevOps {
     let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
-    AzureDevOps::new(organizations, polling(), || Pool::new(SignedDuration::ZERO), clock, metrics).unwrap()
+    AzureDevOps::new(organizations, polling(), rules(), Headroom::Quarter, clock, metrics).unwrap()
 }
 
 impl World {

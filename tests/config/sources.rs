@@ -20,7 +20,7 @@ fn what_is_left_out_is_as_the_contract_says() {
     assert_eq!(settings.freshness.first_answer_within, seconds(4));
     assert_eq!(settings.freshness.tolerated_age, seconds(10));
     assert_eq!(settings.background, seconds(30));
-    assert_eq!(settings.settle, SignedDuration::from_secs(30));
+    assert_eq!(settings.rules.settle, SignedDuration::from_secs(30));
     let [organization] = settings.organizations.as_slice() else { panic!("one") };
     assert_eq!(&*organization.name, "contoso");
     assert_eq!(organization.url.as_str(), "https://dev.azure.com/contoso");
@@ -99,7 +99,7 @@ fn toml_and_yaml_say_the_same() {
     assert_eq!(toml.freshness.first_answer_within, Duration::from_millis(4500), "the first is never the faster one");
     assert_eq!(toml.freshness.tolerated_age, Duration::from_secs(90));
     assert_eq!(toml.background, Duration::from_mins(90));
-    assert_eq!(toml.settle, SignedDuration::ZERO);
+    assert_eq!(toml.rules.settle, SignedDuration::ZERO);
     let organization = &toml.organizations[0];
     assert_eq!(organization.url.as_str(), "http://azure.contoso.local:8080/tfs/Default%20Collection/");
     assert_eq!(organization.namespaces, ["ci", "builds"]);

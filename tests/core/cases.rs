@@ -276,7 +276,7 @@ fn a_parent_lends_its_capabilities_but_not_its_name() {
     assert_eq!(values, [1]);
     assert_eq!(placement(&decision, 2), Placement::Unmatched);
 
-    let mut pool = azp_scaler::pool::Pool::new(jiff::SignedDuration::ZERO);
+    let mut pool = pool(jiff::SignedDuration::ZERO);
     let refusal = pool.ask(&std::sync::Arc::new(child), &snapshot(0, &queue, &[]), at(1)).unwrap_err();
     assert!(refusal.to_string().contains("`template`"), "{refusal}");
 }
@@ -285,7 +285,7 @@ fn a_parent_lends_its_capabilities_but_not_its_name() {
 fn scaled_jobs_that_claim_the_same_agents_are_both_refused() {
     let mut other = trigger("T", "");
     other.id.scaled_job.namespace = "elsewhere".into();
-    let mut pool = azp_scaler::pool::Pool::new(jiff::SignedDuration::ZERO);
+    let mut pool = pool(jiff::SignedDuration::ZERO);
     let look = snapshot(0, &jobs(1, 1, &[]), &[]);
     assert_eq!(pool.ask(&std::sync::Arc::new(trigger("T", "")), &look, at(1)).unwrap().value, 1);
     let refusal = pool.ask(&std::sync::Arc::new(other), &look, at(1)).unwrap_err();

@@ -1,6 +1,6 @@
 //! What a person reads about each job.
 
-use azp_scaler::{decision::Decision, explain::explain, job_request::RequestId, pool::Pool};
+use azp_scaler::{decision::Decision, explain::explain, job_request::RequestId};
 use jiff::SignedDuration;
 
 use super::scene::*;
@@ -72,7 +72,7 @@ fn a_job_that_waits_is_told_who_is_full() {
 
 #[test]
 fn a_job_of_a_settling_pool_is_told_how_long() {
-    let mut pool = Pool::new(SignedDuration::from_secs(30));
+    let mut pool = pool(SignedDuration::from_secs(30));
     let look = snapshot(0, &jobs(1, 1, &[]), &[]);
     pool.ask(&std::sync::Arc::new(trigger("small", "docker")), &look, at(0)).unwrap();
     insta::assert_snapshot!(told(pool.current().unwrap(), 1), @r"

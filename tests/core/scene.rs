@@ -7,7 +7,8 @@ use azp_scaler::{
     capability::CapabilitySet,
     decision::{Decision, Placement},
     job_request::{JobRequest, RequestId, ReservedAgent, Title},
-    pool::Pool,
+    parallel_jobs::{Headroom, Ledger},
+    pool::{Pool, Rules},
     snapshot::{Queue, Snapshot},
     trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
 };
@@ -30,6 +31,7 @@ pub(crate) fn trigger(name: &str, offers: &str) -> Trigger {
         parent: None,
         jobs_without_demands: JobsWithoutDemands::Take,
         strategy: Strategy::Default,
+        builtin: None,
         agent_names: AgentNamePattern::of_scaled_job(name),
         max_replicas: 10,
         min_replicas: 0,
@@ -88,6 +90,11 @@ pub(crate) fn finished_one(agent: Agent) -> Agent {
     Agent { last_completed: Some(RequestId(1)), ..agent }
 }
 
+/// A pool, settling for so long, of an organisation without limits.
+pub(crate) fn pool(settle: SignedDuration) -> Pool {
+    Pool::new(7, Rules { settle, ..Rules::default() }, Arc::new(Ledger::new(Headroom::Quarter)))
+}
+
 /// One look at a pool.
 pub(crate) fn snapshot(seconds: i64, jobs: &[Job], agents: &[Agent]) -> Arc<Snapshot> {
     let mut queue = Queue::default();
@@ -103,6 +110,9 @@ pub(crate) fn snapshot(seconds: i64, jobs: &[Job], agents: &[Agent]) -> Arc<Snap
                 name: name.as_str().into(),
                 offline: false,
             }),
+            received: false,
+            lists_matched_agents: true,
+            parallelism: None,
             title: Title::default(),
         };
         queue.jobs.push(request);
@@ -122,7 +132,7 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new(triggers: impl IntoIterator<Item = Trigger>) -> Self {
         let triggers: Vec<_> = triggers.into_iter().map(Arc::new).collect();
-        let mut pool = Pool::new(SignedDuration::from_secs(5));
+        let mut pool = pool(SignedDuration::from_secs(5));
         for trigger in &triggers {
             // A trigger may be refused until the agents are there.
             let _ = pool.ask(trigger, &snapshot(-10, &[], &[]), at(-10));

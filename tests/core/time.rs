@@ -20,7 +20,7 @@ fn labels(pool: &Pool) -> Vec<&'static str> {
 
 #[test]
 fn nothing_is_asked_for_until_all_have_asked() {
-    let mut pool = Pool::new(SignedDuration::from_secs(30));
+    let mut pool = pool(SignedDuration::from_secs(30));
     let (large, small) = (trigger("L", "docker, gpu"), trigger("S", "docker"));
     let queue = jobs(1, 2, &["docker"]);
     assert_eq!(ask(&mut pool, &large, 0, &queue), 0);
@@ -34,7 +34,7 @@ fn nothing_is_asked_for_until_all_have_asked() {
 
 #[test]
 fn a_decision_ends_with_settling_though_nothing_else_changes() {
-    let mut pool = Pool::new(SignedDuration::from_secs(30));
+    let mut pool = pool(SignedDuration::from_secs(30));
     let only = Arc::new(trigger("T", ""));
     let look = snapshot(0, &jobs(1, 1, &[]), &[]);
     assert_eq!(pool.ask(&only, &look, at(0)).unwrap().value, 0);
@@ -44,7 +44,7 @@ fn a_decision_ends_with_settling_though_nothing_else_changes() {
 
 #[test]
 fn scaled_objects_answer_while_settling() {
-    let mut pool = Pool::new(SignedDuration::from_secs(30));
+    let mut pool = pool(SignedDuration::from_secs(30));
     let mut object = trigger("W", "");
     object.strategy = Strategy::ScaledObject;
     assert_eq!(ask(&mut pool, &object, 0, &jobs(1, 2, &[])), 2);
@@ -52,7 +52,7 @@ fn scaled_objects_answer_while_settling() {
 
 #[test]
 fn a_trigger_that_is_no_longer_asked_about_leaves_its_jobs_to_others() {
-    let mut pool = Pool::new(SignedDuration::ZERO);
+    let mut pool = pool(SignedDuration::ZERO);
     let (large, small) = (trigger("L", "docker, gpu"), trigger("S", "docker"));
     let queue = jobs(1, 1, &["docker"]);
     for second in [0, 20, 40] {
@@ -69,7 +69,7 @@ fn a_trigger_that_is_no_longer_asked_about_leaves_its_jobs_to_others() {
 fn how_long_a_trigger_is_kept_follows_its_interval_within_bounds() {
     // Interval, then the seconds after the last question until it is forgotten.
     for (interval, kept) in [(1, 30), (10, 30), (30, 90), (100, 300), (200, 300), (400, 600), (900, 1350)] {
-        let mut pool = Pool::new(SignedDuration::ZERO);
+        let mut pool = pool(SignedDuration::ZERO);
         let (leaver, stayer) = (trigger("A", "docker"), trigger("B", "docker, java"));
         let queue = jobs(1, 1, &["docker"]);
         for question in 0..3 {
@@ -85,7 +85,7 @@ fn how_long_a_trigger_is_kept_follows_its_interval_within_bounds() {
 
 #[test]
 fn until_its_interval_is_known_a_trigger_is_kept_for_five_minutes() {
-    let mut pool = Pool::new(SignedDuration::ZERO);
+    let mut pool = pool(SignedDuration::ZERO);
     let (leaver, stayer) = (trigger("A", "docker"), trigger("B", "docker, java"));
     let queue = jobs(1, 1, &["docker"]);
     ask(&mut pool, &leaver, 0, &queue);
@@ -97,7 +97,7 @@ fn until_its_interval_is_known_a_trigger_is_kept_for_five_minutes() {
 
 #[test]
 fn what_was_learned_of_an_interval_survives_forgetting() {
-    let mut pool = Pool::new(SignedDuration::ZERO);
+    let mut pool = pool(SignedDuration::ZERO);
     let (leaver, stayer) = (trigger("A", "docker"), trigger("B", "docker, java"));
     let queue = jobs(1, 1, &["docker"]);
     for second in 0..3 {
@@ -118,7 +118,7 @@ fn what_was_learned_of_an_interval_survives_forgetting() {
 
 #[test]
 fn a_pool_that_everybody_forgot_settles_again() {
-    let mut pool = Pool::new(SignedDuration::from_secs(30));
+    let mut pool = pool(SignedDuration::from_secs(30));
     let only = trigger("T", "");
     let queue = jobs(1, 1, &[]);
     for second in (0..=40).step_by(10) {
@@ -131,7 +131,7 @@ fn a_pool_that_everybody_forgot_settles_again() {
 
 #[test]
 fn an_edited_trigger_replaces_its_old_variant_once_that_misses_a_poll() {
-    let mut pool = Pool::new(SignedDuration::ZERO);
+    let mut pool = pool(SignedDuration::ZERO);
     let old = trigger("T", "docker");
     let mut new = trigger("T", "docker, java");
     new.id.metadata = Arc::new(BTreeMap::from([("capabilities".to_owned(), "docker, java".to_owned())]));
@@ -145,7 +145,7 @@ fn an_edited_trigger_replaces_its_old_variant_once_that_misses_a_poll() {
 
 #[test]
 fn two_triggers_of_one_scaled_job_share_agents_and_maximum() {
-    let mut pool = Pool::new(SignedDuration::ZERO);
+    let mut pool = pool(SignedDuration::ZERO);
     let mut both = [trigger("T", "docker"), trigger("T", "java")];
     for trigger in &mut both {
         trigger.max_replicas = 4;
@@ -164,7 +164,7 @@ fn two_triggers_of_one_scaled_job_share_agents_and_maximum() {
 
 #[test]
 fn activity_comes_from_the_decision_of_the_same_poll_once() {
-    let mut pool = Pool::new(SignedDuration::ZERO);
+    let mut pool = pool(SignedDuration::ZERO);
     let only = Arc::new(trigger("T", ""));
     let told = pool.ask(&only, &snapshot(0, &jobs(1, 2, &[]), &[]), at(0));
     pool.refresh(&snapshot(1, &[], &[]), at(1));
@@ -176,7 +176,7 @@ fn activity_comes_from_the_decision_of_the_same_poll_once() {
 
 #[test]
 fn an_older_look_does_not_undo_a_newer_one() {
-    let mut pool = Pool::new(SignedDuration::ZERO);
+    let mut pool = pool(SignedDuration::ZERO);
     let only = Arc::new(trigger("T", ""));
     let (older, newer) = (snapshot(0, &jobs(1, 1, &[]), &[]), snapshot(1, &jobs(1, 2, &[]), &[]));
     assert_eq!(pool.ask(&only, &newer, at(2)).unwrap().value, 2);
@@ -185,7 +185,7 @@ fn an_older_look_does_not_undo_a_newer_one() {
 
 #[test]
 fn a_trigger_that_is_polled_rarely_gets_its_agents() {
-    let mut pool = Pool::new(SignedDuration::from_secs(30));
+    let mut pool = pool(SignedDuration::from_secs(30));
     let only = trigger("T", "");
     let values: Vec<u64> = (0..4).map(|poll| ask(&mut pool, &only, poll * 900, &jobs(1, 1, &[]))).collect();
     assert_eq!(values, [0, 0, 1, 1], "settling, forgotten once before its interval was known, then served");
@@ -193,7 +193,7 @@ fn a_trigger_that_is_polled_rarely_gets_its_agents() {
 
 #[test]
 fn questions_that_azure_does_not_answer_keep_a_trigger_all_the_same() {
-    let mut pool = Pool::new(SignedDuration::ZERO);
+    let mut pool = pool(SignedDuration::ZERO);
     let (small, large) = (Arc::new(trigger("S", "docker")), Arc::new(trigger("L", "docker, gpu")));
     let queue = jobs(1, 5, &["docker"]);
     for second in (0..=60).step_by(10) {
@@ -210,7 +210,7 @@ fn questions_that_azure_does_not_answer_keep_a_trigger_all_the_same() {
 
 #[test]
 fn a_sibling_that_asks_late_is_not_taken_for_an_old_variant() {
-    let mut pool = Pool::new(SignedDuration::ZERO);
+    let mut pool = pool(SignedDuration::ZERO);
     let siblings = ["docker", "java"].map(|offers| trigger("T", offers));
     for poll in 0..5 {
         // The two come in turn first, a second apart.

@@ -12,7 +12,8 @@ use azp_scaler::{
     external_scaler::{Organization, Organizations, Service, serve},
     job_request::{JobRequest, RequestId, Title},
     metrics::Metrics,
-    pool::Pool,
+    parallel_jobs::{Headroom, Ledger},
+    pool::{Pool, Rules},
     pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Opening, PoolSelector, Publisher},
     protocol::{ScaledObjectRef, external_scaler_client::ExternalScalerClient},
     snapshot::{Queue, Snapshot},
@@ -110,7 +111,11 @@ impl World {
             first_answer_within: Duration::from_millis(1),
             tolerated_age: Duration::from_mins(10),
         };
-        let pool = Pool::new(SignedDuration::ZERO);
+        let pool = Pool::new(
+            7,
+            Rules { settle: SignedDuration::ZERO, ..Rules::default() },
+            Arc::new(Ledger::new(Headroom::Quarter)),
+        );
         let (desk, publisher) = Desk::new("contoso".into(), 7, "linux".into(), clock, freshness, pool);
         let directory = Arc::new(OnePool { desk: Mutex::new(Some(Arc::clone(&desk))), ..OnePool::default() });
         let metrics = Metrics::new();
@@ -147,6 +152,9 @@ impl World {
                 priority: 0,
                 demands,
                 agent: None,
+                received: false,
+                lists_matched_agents: true,
+                parallelism: None,
                 title: Title::default(),
             })
             .collect();

@@ -15,7 +15,8 @@ use azp_scaler::{
     agent::{Agent, AgentNamePattern},
     job_request::{JobRequest, RequestId, ReservedAgent, Title},
     metrics::Metrics,
-    pool::Pool,
+    parallel_jobs::{Headroom, Ledger},
+    pool::{Pool, Rules},
     pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Look, Opening, PoolSelector, Publisher},
     snapshot::{Queue, Snapshot},
     trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
@@ -85,7 +86,11 @@ impl World {
             first_answer_within: Duration::from_secs(4),
             tolerated_age: Duration::from_secs(10),
         };
-        let pool = Pool::new(SignedDuration::try_from(SETTLE).unwrap());
+        let pool = Pool::new(
+            7,
+            Rules { settle: SignedDuration::try_from(SETTLE).unwrap(), ..Rules::default() },
+            Arc::new(Ledger::new(Headroom::Quarter)),
+        );
         let (desk, publisher) = Desk::new("contoso".into(), id, name.into(), self.clock, freshness, pool);
         self.desks.lock().unwrap().push(Arc::clone(&desk));
         Place { desk, publisher }
@@ -167,6 +172,7 @@ pub(crate) fn trigger(name: &str, offers: &str, max_replicas: u32) -> Trigger {
         parent: None,
         jobs_without_demands: JobsWithoutDemands::Take,
         strategy: Strategy::Default,
+        builtin: None,
         agent_names: AgentNamePattern::of_scaled_job(name),
         max_replicas,
         min_replicas: 0,
@@ -192,6 +198,9 @@ pub(crate) fn job(id: i64, pipeline: &str, waited: i64, demands: &[&str]) -> Job
         link: Some(format!("https://dev.azure.com/contoso/shop/_build/results?buildId={id}").into()),
     };
     let request = JobRequest {
+        received: false,
+        lists_matched_agents: true,
+        parallelism: None,
         id: RequestId(id),
         queued_at: Some(START - SignedDuration::from_secs(waited)),
         assigned_at: None,

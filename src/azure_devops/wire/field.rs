@@ -157,6 +157,16 @@ pub(super) fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+/// A value that is there, whatever it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Listed;
+
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        de::IgnoredAny::deserialize(from).map(|_| Self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
