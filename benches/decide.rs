@@ -2,7 +2,11 @@
 //! of distinct demand sets; against asking the rule one job and one taker at a time, in the same run. Then the peak memory
 //! of this program, which holds all of it.
 
-use std::{collections::BTreeSet, hint::black_box, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hint::black_box,
+    sync::Arc,
+};
 
 use azp_scaler::{
     agent::{Agent, AgentNamePattern},
@@ -10,6 +14,7 @@ use azp_scaler::{
     capability::CapabilitySet,
     caseless::Texts,
     job_request::{JobRequest, RequestId, Title},
+    parallel_jobs::Caps,
     snapshot::{Queue, Snapshot},
     trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
 };
@@ -131,8 +136,18 @@ fn main() {
     for distinct in [20, 200, 2_000, 10_000] {
         let mut random = fastrand::Rng::with_seed(7);
         let (snapshot, triggers) = (snapshot(&mut random, distinct), triggers(&mut random));
-        let mut world = World { snapshot: &snapshot, triggers: &triggers, homes: &[], settling_until: None, now: NOW };
-        let first = decide(&world);
+        let mut world = World {
+            snapshot: &snapshot,
+            triggers: &triggers,
+            homes: &[],
+            settling_until: None,
+            caps: &Caps::default(),
+            distrusted: &BTreeSet::new(),
+            held: &BTreeMap::new(),
+            starts: &[],
+            now: NOW,
+        };
+        let (first, _) = decide(&world);
         let count = |label| first.jobs.iter().filter(|placement| placement.label() == label).count();
         let [idle, assigned, waiting, unmatched] =
             ["idle-agent", "assigned", "waiting-for-capacity", "unmatched"].map(count);

@@ -101,6 +101,31 @@ impl AgentNamePattern {
         })
     }
 
+    /// Whether there is a name that both patterns cover.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let ends = |pattern: &'_ Self| {
+            let [first, .., last] = pattern.parts.as_slice() else { return None };
+            Some((first.clone(), last.clone()))
+        };
+        match (ends(self), ends(other)) {
+            // What stands between can be put one after the other.
+            (Some((first, last)), Some((other_first, other_last))) => {
+                (first.starts_with(&other_first) || other_first.starts_with(&first))
+                    && (last.ends_with(&other_last) || other_last.ends_with(&last))
+            }
+            (Some(_), None) => self.covers(other),
+            (None, _) => other.covers(self),
+        }
+    }
+
+    /// Whether this pattern covers every name that another covers.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        // A character that no pattern has can only be covered by a star.
+        self.matches_folded(&other.parts.join("\u{ffff}"))
+    }
+
     /// Whether there is a star in it: without one it covers a single name.
     #[must_use]
     pub fn has_star(&self) -> bool {
@@ -143,6 +168,32 @@ mod tests {
         assert_eq!(parts("build-**"), parts("build-*"));
         assert_eq!(parts("***"), parts("*"));
         assert!(covers("**a**", "xay") && !covers("**a**", "xy"));
+    }
+
+    #[test]
+    fn patterns_overlap_and_cover_each_other() {
+        let pattern = |text: &str| text.parse::<AgentNamePattern>().unwrap();
+        let [overlaps, covers] = [AgentNamePattern::overlaps, AgentNamePattern::covers];
+        for (one, other, overlap, first_covers, second_covers) in [
+            ("a-*x*", "a-*y*", true, false, false),
+            ("a-*", "A-*", true, true, true),
+            ("a-*", "a-*-arm", true, true, false),
+            ("a-*-x86", "a-*-arm", false, false, false),
+            ("a*b*c", "a*bc", true, true, false),
+            ("a-*", "b-*", false, false, false),
+            ("a-*", "a-1", true, true, false),
+            ("a-1", "a-2", false, false, false),
+            ("*", "ab*ba", true, true, false),
+            ("ab*ba", "aba", false, false, false),
+        ] {
+            let (one, other) = (pattern(one), pattern(other));
+            assert_eq!([overlaps(&one, &other), overlaps(&other, &one)], [overlap; 2], "{one:?} {other:?}");
+            assert_eq!(
+                [covers(&one, &other), covers(&other, &one)],
+                [first_covers, second_covers],
+                "{one:?} {other:?}"
+            );
+        }
     }
 
     #[test]

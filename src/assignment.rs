@@ -5,7 +5,9 @@
 //!     │
 //! [fits]    which demand sets each agent and each trigger satisfies
 //!     │
-//! [matching]  queued jobs to idle agents, then the rest to triggers with room
+//! [licences]  in order, while parallel jobs are left
+//!     │
+//! [placing]  queued jobs to idle agents, then the rest to triggers with room, by [matching]
 //!     │
 //! [scaling](crate::scaling)  counts to values
 //! ```
@@ -16,35 +18,38 @@
 mod bits;
 mod census;
 mod fits;
+mod licences;
 mod matching;
+mod offers;
 mod ownership;
+mod placing;
 mod queue;
 mod search;
 mod seating;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
 use self::{
-    census::Census,
-    fits::{Column, fits},
-    matching::{Problem, matching},
-    ownership::{Owners, clashes},
+    census::{Census, Own},
+    licences::Licences,
+    offers::offers,
+    ownership::Owners,
+    placing::Takers,
     queue::WaitingJobs,
 };
 use crate::{
-    agent::Agent,
-    capability::CapabilitySet,
-    caseless::Caseless,
-    decision::{AgentState, Decision, Placement, Refusal, ScaledJobDecision, TriggerDecision},
+    decision::{Decision, Placement, ScaledJobDecision, Starts, TriggerDecision},
+    job_request::RequestId,
+    parallel_jobs::{Caps, Each, Report},
     scaling::{self, Counts, OwnAgents},
     snapshot::Snapshot,
-    trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger},
+    trigger::{ScaledJobId, Strategy, Trigger},
 };
-
-/// What is true of one agent and would be of no other: a trigger's `parent` does not lend it.
-const OF_ONE_AGENT_ONLY: [&str; 2] = ["Agent.Name", "Agent.ComputerName"];
 
 /// All that a decision depends on.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +62,14 @@ pub struct World<'a> {
     pub homes: &'a [Option<u32>],
     /// Until when the pool settles: no agents are asked for before.
     pub settling_until: Option<Timestamp>,
+    /// The organisation's limits, and what the other pools leave of them.
+    pub caps: &'a Caps,
+    /// Numbers of idle agents that are not believed any more.
+    pub distrusted: &'a BTreeSet<i64>,
+    /// Queued jobs that something in Azure holds, each with the number of an idle agent that does not take it.
+    pub held: &'a BTreeMap<RequestId, i64>,
+    /// For each of the [`scaled_jobs`], whether its agents come; or nothing at all.
+    pub starts: &'a [Starts],
     /// What time it is.
     pub now: Timestamp,
 }
@@ -69,9 +82,9 @@ pub fn scaled_jobs(triggers: &[Arc<Trigger>]) -> Vec<ScaledJobId> {
     ids
 }
 
-/// Decides about every unfinished job, every agent and every trigger.
+/// Decides about every unfinished job, every agent and every trigger; says, too, what that takes of the parallel jobs.
 #[must_use]
-pub fn decide(world: &World<'_>) -> Decision {
+pub fn decide(world: &World<'_>) -> (Decision, Report) {
     let World { snapshot, now, .. } = *world;
     let settling_until = world.settling_until.filter(|until| now < *until);
     let ids = scaled_jobs(world.triggers);
@@ -81,59 +94,76 @@ pub fn decide(world: &World<'_>) -> Decision {
         .map(|first| first.is_some_and(|first| first.trigger.strategy == Strategy::ScaledObject))
         .collect();
     let owners = Owners::new(triggers.iter().map(|trigger| (&*trigger.trigger, trigger.scaled_job)));
-    let census = Census::take(snapshot, &owners, &takes_jobs_on, now);
-    let mut scaled_jobs: Vec<ScaledJobDecision> = ids
-        .into_iter()
-        .zip(&census.own)
-        .map(|(id, own)| ScaledJobDecision {
-            id,
-            matched: 0,
-            running: own.running,
-            others: own.others,
-            unusable: own.unusable,
-            room: 0,
-        })
-        .collect();
+    let mut census = Census::take(snapshot, &owners, &takes_jobs_on, world.distrusted, now);
+    let mut scaled_jobs = counted(ids, &census, &triggers, world.starts);
 
-    let mut waiting = WaitingJobs::of(snapshot, world.homes);
+    let waiting = WaitingJobs::of(snapshot, world.homes, world.held);
+    let takers = Takers::of(snapshot, &waiting, &census, &triggers, &scaled_jobs);
+    let licences = Licences::of(snapshot, world.caps);
     let mut jobs: Vec<Placement> =
         census.running_jobs.iter().map(|running| running.unwrap_or(Placement::NotUnderstood)).collect();
-
-    // Agents that are there.
-    let idle = idle_agents(&census);
-    for (job, agent) in match_to_agents(snapshot, &waiting, &idle) {
-        jobs[job] = Placement::IdleAgent { agent };
-        if let Some(owner) = census.agents[agent as usize].owner {
-            scaled_jobs[owner as usize].matched += 1;
-            scaled_jobs[owner as usize].others -= 1;
-        }
-    }
-    waiting.retain(|job| !matches!(jobs[job], Placement::IdleAgent { .. }));
-
-    // Agents to start.
-    for trigger in triggers.iter().rev() {
-        let decided = &mut scaled_jobs[trigger.scaled_job as usize];
-        let online = census.own[trigger.scaled_job as usize].online;
-        decided.room = trigger.trigger.max_replicas.saturating_sub(online).saturating_mul(trigger.trigger.target);
-    }
-    for (job, placement) in match_to_triggers(&waiting, &triggers, &scaled_jobs) {
-        jobs[job] = match placement {
+    hold(world, &mut jobs);
+    for (job, placement) in waiting.places.iter().zip(licences.place(&waiting, &takers)) {
+        jobs[*job] = placement;
+        match placement {
+            Placement::IdleAgent { agent } => {
+                if let Some(owner) = census.agents[agent as usize].owner {
+                    scaled_jobs[owner as usize].matched += 1;
+                    scaled_jobs[owner as usize].others -= 1;
+                }
+            }
             Placement::Assigned { trigger }
                 if settling_until.is_some() && !starts_while_settling(&triggers[trigger as usize]) =>
             {
-                Placement::Settling { trigger }
+                jobs[*job] = Placement::Settling { trigger };
             }
-            decided => decided,
-        };
-        if let Placement::Assigned { trigger } = jobs[job] {
-            triggers[trigger as usize].given += 1;
+            Placement::Assigned { trigger } => triggers[trigger as usize].given += 1,
+            _ => {}
         }
+    }
+    for (agent, job) in takers.let_wait(snapshot, &waiting, |place| licences.could_begin(place)) {
+        census.agents[agent as usize].lets_wait = Some(job);
     }
 
     answer_all(&mut triggers, &scaled_jobs, settling_until.is_some());
-    let valid_until = settling_until.into_iter().chain(census.valid_until).min();
-    let agents = census.agents;
-    Decision { snapshot: Arc::clone(snapshot), triggers, scaled_jobs, jobs, agents, settling_until, valid_until }
+    let report = licences.report(&jobs);
+    let decision = Decision {
+        snapshot: Arc::clone(snapshot),
+        triggers,
+        scaled_jobs,
+        jobs,
+        agents: census.agents,
+        parallel_jobs: Each::new(|parallelism| licences.counted(parallelism, *report.taken.of(parallelism))),
+        settling_until,
+        valid_until: settling_until.into_iter().chain(census.valid_until).min(),
+    };
+    (decision, report)
+}
+
+/// The ScaledJobs with their agents counted, and how many more each may start.
+fn counted(
+    ids: Vec<ScaledJobId>,
+    census: &Census,
+    triggers: &[TriggerDecision],
+    starts: &[Starts],
+) -> Vec<ScaledJobDecision> {
+    let counted = ids.into_iter().zip(&census.own).enumerate().map(|(place, (id, own))| {
+        // The triggers of a ScaledJob share its maximum, and the first of them says it.
+        let first = triggers.iter().find(|trigger| trigger.scaled_job as usize == place);
+        let starts = starts.get(place).copied().unwrap_or_default();
+        let room = first.map_or(0, |first| {
+            let room = first.trigger.max_replicas.saturating_sub(own.online);
+            let agents = match starts {
+                Starts::Working => room,
+                Starts::Failing { .. } => 0,
+                Starts::Probing { .. } => room.min(1),
+            };
+            agents.saturating_mul(first.trigger.target)
+        });
+        let Own { running, others, unusable, .. } = *own;
+        ScaledJobDecision { id, matched: 0, running, others, unusable, room, starts }
+    });
+    counted.collect()
 }
 
 /// A ScaledObject's pods are there anyway; only Kubernetes Jobs would be started twice.
@@ -141,127 +171,19 @@ fn starts_while_settling(trigger: &TriggerDecision) -> bool {
     trigger.trigger.strategy == Strategy::ScaledObject
 }
 
-/// What each trigger offers, or why it is refused.
-fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecision> {
-    let mut place = 0;
-    let placed: Vec<(&Trigger, u32)> = world
-        .triggers
-        .iter()
-        .enumerate()
-        .map(|(at, trigger)| {
-            place += u32::from(at > 0 && world.triggers[at - 1].id.scaled_job != trigger.id.scaled_job);
-            (&**trigger, place)
-        })
-        .collect();
-    let clashes = clashes(&placed, ids);
-    let wants_parent = placed.iter().any(|(trigger, _)| trigger.parent.is_some());
-    let registered: HashMap<&Caseless, &Agent> = if wants_parent {
-        world.snapshot.agents.iter().map(|agent| (&agent.name, agent)).collect()
-    } else {
-        HashMap::new()
-    };
-    let nothing = Arc::new(CapabilitySet::default());
-    let offered = |trigger: &Trigger, scaled_job: u32| {
-        if let Some(clash) = clashes.get(&scaled_job) {
-            return Err(clash.clone());
-        }
-        let Some(parent) = &trigger.parent else { return Ok(Arc::clone(&trigger.capabilities)) };
-        let agent = registered.get(parent).ok_or_else(|| Refusal::NoParent(parent.to_string()))?;
-        Ok(Arc::new(trigger.capabilities.over(&agent.capabilities.without(&OF_ONE_AGENT_ONLY))))
-    };
-    let decided = world.triggers.iter().zip(&placed).map(|(trigger, (_, scaled_job))| {
-        let offered = offered(trigger, *scaled_job);
-        let capabilities = offered.as_ref().map_or_else(|_| Arc::clone(&nothing), Arc::clone);
-        let answer = offered.map(|_| scaling::NOTHING);
-        TriggerDecision { trigger: Arc::clone(trigger), scaled_job: *scaled_job, capabilities, given: 0, answer }
-    });
-    decided.collect()
-}
-
-/// Places of the agents that can take a job now.
-fn idle_agents(census: &Census) -> Vec<u32> {
-    let places = (0..).zip(&census.agents);
-    places.filter(|(_, agent)| agent.state == AgentState::Idle).map(|(place, _)| place).collect()
-}
-
-/// Queued jobs and the idle agents that they are matched to, both by their places in the snapshot.
-fn match_to_agents(snapshot: &Snapshot, waiting: &WaitingJobs<'_>, idle: &[u32]) -> Vec<(usize, u32)> {
-    if idle.is_empty() {
-        return Vec::new();
+/// Marks the jobs that are held.
+fn hold(world: &World<'_>, jobs: &mut [Placement]) {
+    if world.held.is_empty() {
+        return;
     }
-    let columns: Vec<_> = idle
-        .iter()
-        .map(|place| &snapshot.agents[*place as usize].capabilities)
-        .map(|capabilities| Column { capabilities, version_may_be_unknown: false })
-        .collect();
-    let fits = fits(&waiting.demand_sets, &columns);
-    // An agent that few jobs can use goes first; agents come by name, and the sort is stable.
-    let mut wanted = vec![0_u32; idle.len()];
-    for (class, jobs) in waiting.count_by_class().into_iter().enumerate() {
-        for column in bits::ones(fits.row(class).iter().copied()) {
-            wanted[column] += jobs;
+    let places: HashMap<i64, u32> =
+        (0..).zip(&**world.snapshot.agents).map(|(place, agent)| (agent.id, place)).collect();
+    for (job, placement) in world.snapshot.jobs.iter().zip(jobs).filter(|(job, _)| job.is_queued()) {
+        let witness = world.held.get(&job.id).and_then(|agent| places.get(agent));
+        if let Some(agent) = witness {
+            *placement = Placement::Held { agent: *agent };
         }
     }
-    let mut preference: Vec<u32> = (0..).take(idle.len()).collect();
-    preference.sort_by_key(|column| wanted[*column as usize]);
-    let takers = matching(&Problem {
-        jobs: &waiting.classes,
-        homes: &[],
-        fits: &fits,
-        preferences: &[preference],
-        kinds: &vec![0; waiting.demand_sets.len()],
-        rooms: &(0..).take(idle.len()).collect::<Vec<_>>(),
-        capacity: vec![1; idle.len()],
-    });
-    let matched = waiting.places.iter().zip(takers);
-    matched.filter_map(|(job, taker)| Some((*job, idle[taker? as usize]))).collect()
-}
-
-/// The rest of the queued jobs, and where they go.
-fn match_to_triggers(
-    waiting: &WaitingJobs<'_>,
-    triggers: &[TriggerDecision],
-    scaled_jobs: &[ScaledJobDecision],
-) -> Vec<(usize, Placement)> {
-    let columns: Vec<_> = triggers
-        .iter()
-        .map(|trigger| Column { capabilities: &trigger.capabilities, version_may_be_unknown: true })
-        .collect();
-    let mut fits = fits(&waiting.demand_sets, &columns);
-    for (column, trigger) in triggers.iter().enumerate() {
-        let leaves = trigger.trigger.jobs_without_demands == JobsWithoutDemands::Leave;
-        for (class, demands) in waiting.demand_sets.iter().enumerate() {
-            if trigger.answer.is_err() || leaves && demands.is_without_demands() {
-                fits.clear(class, column);
-            }
-        }
-    }
-    let preferences: Vec<Vec<u32>> = queue::KINDS.iter().map(|kind| kind.preference(triggers)).collect();
-    let takers = matching(&Problem {
-        jobs: &waiting.classes,
-        homes: &waiting.homes,
-        fits: &fits,
-        preferences: &preferences,
-        kinds: &waiting.demand_sets.iter().map(|demands| queue::kind_of(demands)).collect::<Vec<_>>(),
-        rooms: &triggers.iter().map(|trigger| trigger.scaled_job).collect::<Vec<_>>(),
-        capacity: scaled_jobs.iter().map(|scaled_job| scaled_job.room).collect(),
-    });
-    let unplaced: Vec<Placement> = waiting
-        .demand_sets
-        .iter()
-        .enumerate()
-        .map(|(class, demands)| match () {
-            () if !demands.not_understood().is_empty() => Placement::NotUnderstood,
-            () if fits.row(class).iter().all(|word| *word == 0) => Placement::Unmatched,
-            () => Placement::WaitingForCapacity,
-        })
-        .collect();
-    let placed = waiting.places.iter().zip(&waiting.classes).zip(takers);
-    placed
-        .map(|((job, class), taker)| {
-            (*job, taker.map_or(unplaced[*class as usize], |trigger| Placement::Assigned { trigger }))
-        })
-        .collect()
 }
 
 /// Turns the counts into what KEDA is told.
@@ -287,6 +209,7 @@ fn answer_all(triggers: &mut [TriggerDecision], scaled_jobs: &[ScaledJobDecision
         }
         let ScaledJobDecision { matched, running, others, unusable, .. } = scaled_jobs[trigger.scaled_job as usize];
         let own = first.then_some(OwnAgents { matched, running, others, unusable });
+        trigger.to_start = to_start;
         let any_to_start = any_to_start[trigger.scaled_job as usize];
         trigger.answer = Ok(scaling::answer(&trigger.trigger, Counts { to_start, any_to_start, own }));
     }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use crate::{
     capability::CapabilitySet,
+    parallel_jobs::Each,
     snapshot::Snapshot,
     trigger::{ScaledJobId, Trigger},
 };
@@ -31,6 +32,8 @@ pub struct Decision {
     pub jobs: Vec<Placement>,
     /// What each agent is, in the order of the snapshot's agents.
     pub agents: Vec<AgentStanding>,
+    /// The organisation's parallel jobs, where they are limited and the limit is known.
+    pub parallel_jobs: Each<Option<ParallelJobs>>,
     /// Until when no agents are asked for, where the pool is still settling.
     pub settling_until: Option<Timestamp>,
     /// From when on the same world would give another decision, by the passing of time alone.
@@ -38,10 +41,37 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// How many agents are to be started for one ScaledJob.
+    #[must_use]
+    pub fn to_start(&self, scaled_job: u32) -> u32 {
+        self.triggers.iter().filter(|trigger| trigger.scaled_job == scaled_job).map(|trigger| trigger.to_start).sum()
+    }
+
     /// How many jobs the triggers of one ScaledJob were given.
     #[must_use]
     pub fn given_to(&self, scaled_job: u32) -> u32 {
         self.triggers.iter().filter(|trigger| trigger.scaled_job == scaled_job).map(|trigger| trigger.given).sum()
+    }
+}
+
+/// Parallel jobs as one decision counted them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParallelJobs {
+    /// Jobs that may run at once.
+    pub limit: u32,
+    /// Agents kept ready beyond that.
+    pub headroom: u32,
+    /// Jobs that run, in the whole organisation.
+    pub running: u32,
+    /// Queued jobs, in the whole organisation, that agents are there or started for.
+    pub taken: u32,
+}
+
+impl ParallelJobs {
+    /// Whether no further job can begin: what waits now, waits for Azure.
+    #[must_use]
+    pub fn are_used_up(&self) -> bool {
+        self.running >= self.limit
     }
 }
 
@@ -56,6 +86,8 @@ pub struct TriggerDecision {
     pub capabilities: Arc<CapabilitySet>,
     /// Jobs given to it (A).
     pub given: u32,
+    /// Agents that are to be started for them.
+    pub to_start: u32,
     /// What KEDA is told.
     pub answer: Result<Answer, Refusal>,
 }
@@ -113,6 +145,28 @@ pub struct ScaledJobDecision {
     pub unusable: u32,
     /// Agents that it may start now, in jobs.
     pub room: u32,
+    /// Whether the agents that KEDA starts for it come.
+    pub starts: Starts,
+}
+
+/// Whether the agents that KEDA starts for a ScaledJob come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Starts {
+    /// As far as is known.
+    #[default]
+    Working,
+    /// They don't: it is given no jobs before the next probe.
+    Failing {
+        /// Since when it has been so.
+        since: Timestamp,
+        /// When the next agent is tried.
+        next_probe: Timestamp,
+    },
+    /// They don't: one agent is tried now.
+    Probing {
+        /// Since when it has been so.
+        since: Timestamp,
+    },
 }
 
 /// Where a job goes. Numbers are places in the decision's and the snapshot's lists.
@@ -140,6 +194,18 @@ pub enum Placement {
     },
     /// Every trigger that fits is at its maximum.
     WaitingForCapacity,
+    /// As many jobs run and have agents as the organisation may run at once, and a little more.
+    WaitingForParallelJob,
+    /// The trigger that fits can't start agents.
+    StartFailing {
+        /// The trigger that fits best of those that can't.
+        trigger: u32,
+    },
+    /// Idle agents that fit don't take it: something in Azure holds it.
+    Held {
+        /// One of them.
+        agent: u32,
+    },
     /// The pool waits for all its triggers to have asked.
     Settling {
         /// The trigger that would take it as things stand.
@@ -161,6 +227,9 @@ impl Placement {
             Self::IdleAgent { .. } => "idle-agent",
             Self::Assigned { .. } => "assigned",
             Self::WaitingForCapacity => "waiting-for-capacity",
+            Self::WaitingForParallelJob => "waiting-for-parallel-job",
+            Self::StartFailing { .. } => "start-failing",
+            Self::Held { .. } => "held",
             Self::Settling { .. } => "settling",
             Self::Unmatched => "unmatched",
             Self::NotUnderstood => "not-understood",
@@ -171,7 +240,15 @@ impl Placement {
     pub const PLACED: [&'static str; 4] = ["running", "lost-agent", "idle-agent", "assigned"];
 
     /// The labels of those queued jobs that no agent is there or on its way for.
-    pub const UNPLACED: [&'static str; 4] = ["waiting-for-capacity", "settling", "unmatched", "not-understood"];
+    pub const UNPLACED: [&'static str; 7] = [
+        "waiting-for-capacity",
+        "waiting-for-parallel-job",
+        "start-failing",
+        "settling",
+        "held",
+        "unmatched",
+        "not-understood",
+    ];
 
     /// All labels.
     pub fn labels() -> impl Iterator<Item = &'static str> {
@@ -186,6 +263,8 @@ pub struct AgentStanding {
     pub state: AgentState,
     /// The ScaledJob that owns it; nobody's are foreign.
     pub owner: Option<u32>,
+    /// Where it is idle: the oldest queued job that it satisfies and that Azure could give it.
+    pub lets_wait: Option<u32>,
 }
 
 /// What an agent is.
@@ -197,6 +276,8 @@ pub enum AgentState {
     Busy,
     /// An own agent that has finished its one job.
     Spent,
+    /// Idle, but for too long beside a job that it satisfies: it is not believed any more.
+    NotTakingJobs,
     /// An administrator keeps it from taking jobs.
     Disabled,
     /// Has no session with Azure.
@@ -205,7 +286,8 @@ pub enum AgentState {
 
 impl AgentState {
     /// All states, for metrics.
-    pub const ALL: [Self; 5] = [Self::Idle, Self::Busy, Self::Spent, Self::Disabled, Self::Offline];
+    pub const ALL: [Self; 6] =
+        [Self::Idle, Self::Busy, Self::Spent, Self::NotTakingJobs, Self::Disabled, Self::Offline];
 
     /// The state's name in the API, on the page and as a metric's label.
     #[must_use]
@@ -214,6 +296,7 @@ impl AgentState {
             Self::Idle => "idle",
             Self::Busy => "busy",
             Self::Spent => "spent",
+            Self::NotTakingJobs => "not-taking-jobs",
             Self::Disabled => "disabled",
             Self::Offline => "offline",
         }

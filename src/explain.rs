@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     caseless::Caseless,
-    decision::{AgentStanding, AgentState, Decision, Placement, TriggerDecision},
+    decision::{AgentStanding, AgentState, Decision, ParallelJobs, Placement, Starts, TriggerDecision},
     demand::{Demand, DemandSet},
     job_request::JobRequest,
     trigger::{JobsWithoutDemands, ScaledJobId, Trigger},
@@ -60,6 +60,19 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
                 .to_owned(),
             standings(decision, decision.triggers.iter(), demands),
         ),
+        Placement::WaitingForParallelJob => (waits_for_parallel_job(decision, job), Vec::new()),
+        Placement::StartFailing { trigger } => {
+            (starts_fail(decision, trigger, now), standings(decision, decision.triggers.iter(), demands))
+        }
+        Placement::Held { agent } => (
+            format!(
+                "agents that can take it are idle and don't, `{}` among them, so something in Azure DevOps holds it (a \
+                 limit of parallel jobs that is not known here, an approval, a check); no further agent is started for it \
+                 while they wait",
+                decision.snapshot.agents[agent as usize].name
+            ),
+            Vec::new(),
+        ),
         Placement::Settling { trigger } => {
             let left = decision.settling_until.map_or(SignedDuration::ZERO, |until| until.duration_since(now));
             (
@@ -95,6 +108,39 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
     Explanation { decision: placement.label(), summary, reasons }
 }
 
+/// Why a job has no licence.
+fn waits_for_parallel_job(decision: &Decision, job: &JobRequest) -> String {
+    let counted = job.parallelism.and_then(|parallelism| {
+        let jobs = decision.parallel_jobs.of(parallelism).as_ref()?;
+        Some((parallelism.label(), jobs))
+    });
+    let Some((label, ParallelJobs { limit, headroom, running, taken })) = counted else {
+        return "the organization runs as many jobs at once as it may".to_owned();
+    };
+    format!(
+        "the organization may run {limit} {label} jobs at once on its own agents: {running} run, and {taken} more have an \
+         agent or get one ({headroom} are kept ready beyond the limit); it gets one when a job ends, or when parallel jobs \
+         are bought"
+    )
+}
+
+/// Why no agent is started for a job though a trigger fits.
+fn starts_fail(decision: &Decision, trigger: u32, now: Timestamp) -> String {
+    let scaled_job = &decision.scaled_jobs[decision.triggers[trigger as usize].scaled_job as usize];
+    let id = &scaled_job.id;
+    let next = match scaled_job.starts {
+        Starts::Failing { next_probe, .. } => {
+            format!("the next is tried in {} s", next_probe.duration_since(now).as_secs().max(0))
+        }
+        Starts::Probing { .. } | Starts::Working => "one is tried now".to_owned(),
+    };
+    format!(
+        "{id} fits, but the agents that KEDA starts for it don't register; {next}. Look at its pods: \
+         `kubectl get pods -n {}`",
+        id.namespace
+    )
+}
+
 /// How the first triggers stand to a job's demands, and how many more there are.
 fn standings<'a>(
     decision: &Decision,
@@ -126,6 +172,9 @@ fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet)
         return format!("{name} leaves jobs without demands to others (`jobsWithoutDemands: leave`)");
     }
     let own = &decision.scaled_jobs[trigger.scaled_job as usize];
+    if let Starts::Failing { since, .. } | Starts::Probing { since } = own.starts {
+        return format!("{name} fits, but its agents have not registered since {since:.0}; one at a time is tried");
+    }
     let given: u32 = decision.given_to(trigger.scaled_job);
     let (room, most) = (own.room, trigger.trigger.max_replicas);
     if given >= room {

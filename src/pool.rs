@@ -3,7 +3,7 @@
 //! ```text
 //! question ──▶ [known] triggers ─┐
 //! snapshot ──────────────────────┼──▶ assignment ──▶ Decision ──▶ answer
-//! [memory] ──────────────────────┘        └──▶ memory
+//! [memory], [trust], [starts] ────┘       └──▶ memory, trust, starts
 //! ```
 //!
 //! A decision is made when something has changed, not when somebody asks: two hundred triggers that ask about one snapshot
@@ -13,13 +13,17 @@
 
 mod known;
 mod memory;
+mod patience;
+mod sightings;
+mod starts;
+mod trust;
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::known::MOST_TRIGGERS;
-use self::{known::Known, memory::Memory};
+use self::{known::Known, memory::Memory, sightings::Sightings, starts::Breakers, trust::Trust};
 use crate::{
     assignment::{self, World},
     decision::{Answer, Decision, Refusal},
@@ -58,7 +62,12 @@ pub struct Pool {
     settling_until: Option<Timestamp>,
     known: Known,
     memory: Memory,
+    sightings: Sightings,
+    trust: Trust,
+    breakers: Breakers,
     decision: Option<Arc<Decision>>,
+    /// Whether the decision must be made anew though nothing was seen: a probe was told.
+    outdated: bool,
     newest: Option<Arc<Snapshot>>,
 }
 
@@ -73,7 +82,11 @@ impl Pool {
             settling_until: None,
             known: Known::default(),
             memory: Memory::default(),
+            sightings: Sightings::default(),
+            trust: Trust::new(rules.idle_agent_grace),
+            breakers: Breakers::new(rules.start_timeout),
             decision: None,
+            outdated: false,
             newest: None,
         }
     }
@@ -101,11 +114,14 @@ impl Pool {
     /// When the trigger can't be served, with the reason and the mend.
     pub fn answer(&mut self, trigger: &TriggerId, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<Answer, Refusal> {
         self.refresh(snapshot, now);
-        let told = |decision: &Arc<Decision>| {
+        let decided = self.decision.as_ref().and_then(|decision| {
             let place = decision.triggers.binary_search_by(|decided| decided.trigger.id.cmp(trigger)).ok()?;
-            Some(decision.triggers[place].answer.clone())
-        };
-        let answer = self.decision.as_ref().and_then(told).unwrap_or(Err(Refusal::Forgotten));
+            Some((decision.triggers[place].to_start, decision.triggers[place].answer.clone()))
+        });
+        let (to_start, answer) = decided.unwrap_or((0, Err(Refusal::Forgotten)));
+        if to_start > 0 && self.breakers.told(&trigger.scaled_job, now) {
+            self.outdated = true;
+        }
         self.known.keep_answer(trigger, answer.clone(), now);
         answer
     }
@@ -140,7 +156,9 @@ impl Pool {
         let snapshot = newer.unwrap_or_else(|| Arc::clone(snapshot));
         self.newest = Some(Arc::clone(&snapshot));
         let in_force = self.decision.as_ref().is_some_and(|decision| {
-            Arc::ptr_eq(&decision.snapshot, &snapshot) && decision.valid_until.is_none_or(|until| now < until)
+            !self.outdated
+                && Arc::ptr_eq(&decision.snapshot, &snapshot)
+                && decision.valid_until.is_none_or(|until| now < until)
         });
         if !in_force && !self.known.is_empty() {
             self.decide(&snapshot, now);
@@ -150,20 +168,42 @@ impl Pool {
     fn expire(&mut self, now: Timestamp) {
         if self.known.expire(now) {
             self.decision = None;
+            if self.known.is_empty() {
+                self.ledger.forget(self.id);
+            }
         }
     }
 
     fn decide(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
-        let triggers = self.known.triggers();
-        let mut homes = self.memory.homes(snapshot, &assignment::scaled_jobs(&triggers));
-        let settling_until = self.settling_until;
-        let decide =
-            |homes: &[_]| assignment::decide(&World { snapshot, triggers: &triggers, homes, settling_until, now });
-        let mut decision = decide(&homes);
-        if self.memory.inherit(&decision, &mut homes) {
-            decision = decide(&homes);
-        }
-        self.memory.keep(&decision, &homes);
-        self.decision = Some(Arc::new(decision));
+        let Self { id, settling_until, known, memory, sightings, trust, breakers, .. } = self;
+        let triggers = known.triggers();
+        let scaled_jobs = assignment::scaled_jobs(&triggers);
+        let mut homes = memory.homes(snapshot, &scaled_jobs);
+        let came = sightings.look(snapshot);
+        trust.forgive(snapshot, sightings);
+        let decision = self.ledger.decide(*id, now, |caps| {
+            let decide = |homes: &[_], trust: &Trust, breakers: &Breakers| {
+                assignment::decide(&World {
+                    snapshot,
+                    triggers: &triggers,
+                    homes,
+                    settling_until: *settling_until,
+                    caps: &caps,
+                    distrusted: trust.distrusted(),
+                    held: trust.held(),
+                    starts: &breakers.starts(&scaled_jobs, now),
+                    now,
+                })
+            };
+            let (decision, report) = decide(&homes, trust, breakers);
+            let inherited = memory.inherit(&decision, &mut homes);
+            let judged = trust.judge(&decision, sightings);
+            let tripped = breakers.judge(&decision, &came, |id| known.interval(id), now);
+            if inherited || judged || tripped { decide(&homes, trust, breakers) } else { (decision, report) }
+        });
+        memory.keep(&decision, &homes);
+        self.outdated = false;
+        let valid_until = decision.valid_until.into_iter().chain(breakers.next_change(now)).min();
+        self.decision = Some(Arc::new(Decision { valid_until, ..decision }));
     }
 }

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "core/breaker.rs"]
+mod breaker;
 #[path = "core/cases.rs"]
 mod cases;
 #[path = "core/laws.rs"]
 mod laws;
+#[path = "core/licences.rs"]
+mod licences;
 #[path = "core/oracle.rs"]
 mod oracle;
 #[path = "core/prose.rs"]
@@ -14,3 +18,5 @@ mod prose;
 mod scene;
 #[path = "core/time.rs"]
 mod time;
+#[path = "core/trust.rs"]
+mod trust;

@@ -1,7 +1,7 @@
 //! The agents of a pool, counted: what each is, whose it is, and which jobs run on it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     mem,
 };
 
@@ -52,8 +52,15 @@ enum Whereabouts {
 }
 
 impl Census {
-    /// Counts. `takes_jobs_on` says of each ScaledJob whether its agents take job after job.
-    pub(super) fn take(snapshot: &Snapshot, owners: &Owners<'_>, takes_jobs_on: &[bool], now: Timestamp) -> Self {
+    /// Counts. `takes_jobs_on` says of each ScaledJob whether its agents take job after job; `distrusted` are the numbers
+    /// of idle agents that are not believed any more.
+    pub(super) fn take(
+        snapshot: &Snapshot,
+        owners: &Owners<'_>,
+        takes_jobs_on: &[bool],
+        distrusted: &BTreeSet<i64>,
+        now: Timestamp,
+    ) -> Self {
         let mut census = Self {
             agents: Vec::with_capacity(snapshot.agents.len()),
             running_jobs: vec![None; snapshot.jobs.len()],
@@ -102,16 +109,17 @@ impl Census {
                 _ if busy => AgentState::Busy,
                 Agent { last_completed: Some(_), .. } if one_job_only => AgentState::Spent,
                 Agent { enabled: false, .. } => AgentState::Disabled,
+                Agent { id, .. } if distrusted.contains(id) => AgentState::NotTakingJobs,
                 _ => AgentState::Idle,
             };
-            census.agents.push(AgentStanding { state, owner: owner[place] });
+            census.agents.push(AgentStanding { state, owner: owner[place], lets_wait: None });
             let Some(owner) = owner[place].filter(|_| agent.online) else { continue };
             let own = &mut census.own[owner as usize];
             own.online += 1;
             match state {
                 AgentState::Busy if running[place] => {}
                 AgentState::Busy => own.running += 1,
-                AgentState::Spent | AgentState::Disabled => {
+                AgentState::Spent | AgentState::Disabled | AgentState::NotTakingJobs => {
                     own.others += 1;
                     own.unusable += 1;
                 }

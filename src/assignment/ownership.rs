@@ -33,7 +33,10 @@ impl<'a> Owners<'a> {
         }
         // Of two that begin alike, the one that says more in all goes first; then the order of the ScaledJobs.
         for claims in by_prefix.values_mut().flat_map(HashMap::values_mut) {
-            claims.sort_by_key(|(pattern, _)| Reverse(pattern.parts().iter().map(String::len).sum::<usize>()));
+            claims.sort_by_key(|(pattern, _)| {
+                let written: usize = pattern.parts().iter().map(String::len).sum();
+                (Reverse(written), pattern.parts().len())
+            });
         }
         // A pattern without any star says all there is to say; then the longer text before the star goes first.
         let (starred, exact): (Vec<_>, Vec<_>) = by_prefix.into_iter().rev().partition(|((star, _), _)| *star);
@@ -51,16 +54,23 @@ impl<'a> Owners<'a> {
     }
 }
 
-/// The ScaledJobs that claim the very names that another claims, too, by their places.
+/// The ScaledJobs whose agents can't be told from another's, by their places: their patterns begin alike, cover some names
+/// both, and neither says more than the other.
 pub(super) fn clashes(triggers: &[(&Trigger, u32)], scaled_jobs: &[ScaledJobId]) -> BTreeMap<u32, Refusal> {
-    let mut claims: BTreeMap<&[String], Vec<(u32, &AgentNamePattern)>> = BTreeMap::new();
+    let mut claims: BTreeMap<(bool, &str), Vec<(u32, &AgentNamePattern)>> = BTreeMap::new();
     for (trigger, scaled_job) in triggers {
-        claims.entry(trigger.agent_names.parts()).or_default().push((*scaled_job, &trigger.agent_names));
+        let pattern = &trigger.agent_names;
+        let prefix = pattern.parts().first().map_or("", String::as_str);
+        claims.entry((pattern.has_star(), prefix)).or_default().push((*scaled_job, pattern));
     }
+    let clash = |one: &AgentNamePattern, other: &AgentNamePattern| {
+        one.overlaps(other) && one.covers(other) == other.covers(one)
+    };
     let mut refused = BTreeMap::new();
     for claimants in claims.values() {
         for (scaled_job, pattern) in claimants {
-            if let Some((other, _)) = claimants.iter().find(|(other, _)| other != scaled_job) {
+            let other = claimants.iter().find(|(other, theirs)| other != scaled_job && clash(pattern, theirs));
+            if let Some((other, _)) = other {
                 let other = scaled_jobs[*other as usize].clone();
                 refused.insert(*scaled_job, Refusal::SameAgents { other, pattern: pattern.as_str().to_owned() });
             }
@@ -96,8 +106,23 @@ mod tests {
     }
 
     #[test]
+    fn patterns_that_cannot_be_told_apart_clash() {
+        let refused = |patterns: &[&str]| {
+            let triggers: Vec<Trigger> = patterns.iter().map(|pattern| claiming(pattern)).collect();
+            let ids: Vec<ScaledJobId> = triggers.iter().map(|trigger| trigger.id.scaled_job.clone()).collect();
+            let placed: Vec<(&Trigger, u32)> = triggers.iter().zip(0..).collect();
+            clashes(&placed, &ids).into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(refused(&["a-*x*", "a-*y*", "b-*"]), [0, 1]);
+        assert_eq!(refused(&["a-*", "A-*"]), [0, 1]);
+        assert_eq!(refused(&["vm-1", "VM-1"]), [0, 1]);
+        assert!(refused(&["a-*", "a-*-arm", "a-b-*", "a-b-1", "*-gpu"]).is_empty(), "the one that says more owns");
+    }
+
+    #[test]
     fn the_pattern_that_says_more_owns() {
-        let triggers = ["java-*", "Java-17-*", "*-gpu", "java-17-x", "jäva-*", "java-*-arm"].map(claiming);
+        let triggers =
+            ["java-*", "Java-17-*", "*-gpu", "java-17-x", "jäva-*", "java-*-arm", "m*n*o", "m*no"].map(claiming);
         let owners = Owners::new(triggers.iter().zip(0..));
         for (name, owner) in [
             ("java-11-a", Some(0)),
@@ -108,6 +133,7 @@ mod tests {
             ("java-11-arm", Some(5)),
             ("big-gpu", Some(2)),
             ("JÄVA-1", Some(4)),
+            ("m-no", Some(7)),
             ("vm-1", None),
             ("ja", None),
         ] {

@@ -1,11 +1,12 @@
 //! The queued jobs of a snapshot, sorted into classes of the same demands, and what a class prefers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     caseless::Caseless,
     decision::TriggerDecision,
     demand::{AGENT_VERSION, DemandSet},
+    job_request::RequestId,
     snapshot::Snapshot,
     trigger::JobsWithoutDemands,
 };
@@ -23,13 +24,16 @@ pub(super) struct WaitingJobs<'a> {
 }
 
 impl<'a> WaitingJobs<'a> {
-    /// The queued jobs. Classes are numbered as they first come up in the order of service, whatever the order in which
+    /// The queued jobs, but for those that are held. Classes are numbered as they first come up in the order of service, whatever the order in which
     /// Azure listed the jobs.
-    pub(super) fn of(snapshot: &'a Snapshot, homes: &[Option<u32>]) -> Self {
+    pub(super) fn of(snapshot: &'a Snapshot, homes: &[Option<u32>], held: &BTreeMap<RequestId, i64>) -> Self {
         let mut by_content: HashMap<&DemandSet, u32> = HashMap::new();
         let mut by_place: Vec<Option<u32>> = vec![None; snapshot.demand_sets.len()];
         let mut waiting = Self { places: Vec::new(), classes: Vec::new(), homes: Vec::new(), demand_sets: Vec::new() };
         for (place, job) in snapshot.jobs.iter().enumerate().filter(|(_, job)| job.is_queued()) {
+            if held.contains_key(&job.id) {
+                continue;
+            }
             let class = *by_place[job.demands as usize].get_or_insert_with(|| {
                 let demands = snapshot.demands_of(job);
                 *by_content.entry(demands).or_insert_with(|| {
@@ -46,15 +50,15 @@ impl<'a> WaitingJobs<'a> {
         waiting
     }
 
-    /// Leaves out the jobs at some places.
-    pub(super) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
-        let keep: Vec<bool> = self.places.iter().map(|place| keep(*place)).collect();
-        let mut kept = keep.iter();
-        self.classes.retain(|_| kept.next().is_some_and(|keep| *keep));
-        let mut kept = keep.iter();
-        self.homes.retain(|_| kept.next().is_some_and(|keep| *keep));
-        let mut kept = keep.iter();
-        self.places.retain(|_| kept.next().is_some_and(|keep| *keep));
+    /// Only some of them, by their places in this order.
+    pub(super) fn only(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.places.len()).filter(|at| keep(*at)).collect();
+        Self {
+            places: kept.iter().map(|at| self.places[*at]).collect(),
+            classes: kept.iter().map(|at| self.classes[*at]).collect(),
+            homes: if self.homes.is_empty() { Vec::new() } else { kept.iter().map(|at| self.homes[*at]).collect() },
+            demand_sets: self.demand_sets.clone(),
+        }
     }
 
     /// How many jobs each class has.

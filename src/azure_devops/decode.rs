@@ -8,6 +8,7 @@ mod agents;
 
 use std::{collections::HashMap, sync::Arc};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 pub use self::agents::AgentReader;
@@ -72,7 +73,7 @@ pub fn queue_of(list: wire::List<wire::JobRequest<'_>>) -> Queue {
                 name: agent.name.as_ref().into(),
                 offline: is(agent.status.as_ref(), "offline"),
             }),
-            received: request.receive_time.is_some(),
+            received: request.receive_time.is_some_and(|received| received > Timestamp::UNIX_EPOCH),
             lists_matched_agents: request.matched_agents.is_some(),
             parallelism: request.data.and_then(|data| Parallelism::read(data.parallelism_tag?.as_ref())),
             title: Title {

@@ -62,8 +62,12 @@ impl Scene {
         let placement = decision.jobs[place];
         let starter = |trigger: u32| &*decision.triggers[trigger as usize].trigger.id.scaled_job.name;
         let whom = match placement {
-            Placement::IdleAgent { agent } => decision.snapshot.agents[agent as usize].name.as_str(),
-            Placement::Assigned { trigger } | Placement::Settling { trigger } => starter(trigger),
+            Placement::IdleAgent { agent } | Placement::Held { agent } => {
+                decision.snapshot.agents[agent as usize].name.as_str()
+            }
+            Placement::Assigned { trigger } | Placement::Settling { trigger } | Placement::StartFailing { trigger } => {
+                starter(trigger)
+            }
             _ => "",
         };
         (placement.label(), whom)

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     decision::{Answer, Refusal},
-    trigger::{Trigger, TriggerId},
+    trigger::{ScaledJobId, Trigger, TriggerId},
 };
 
 /// How many triggers of one pool are kept.
@@ -34,6 +34,8 @@ const ONE_POLL: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Known {
     triggers: BTreeMap<TriggerId, Asker>,
+    /// Nobody is forgotten before this. None where it must be worked out.
+    quiet_until: Option<Timestamp>,
     /// Those that were forgotten, oldest first: when they asked last and what was learned of their intervals.
     forgotten: VecDeque<(TriggerId, Timestamp, Gaps)>,
 }
@@ -70,6 +72,17 @@ impl Known {
         self.triggers.values().map(|asker| Arc::clone(&asker.trigger)).collect()
     }
 
+    /// The interval at which KEDA polls a ScaledJob, as far as it is known.
+    pub(super) fn interval(&self, id: &ScaledJobId) -> SignedDuration {
+        self.of(id).filter_map(|(_, asker)| asker.gaps.iter().max()).max().copied().unwrap_or_default()
+    }
+
+    /// The triggers of a ScaledJob.
+    fn of(&self, id: &ScaledJobId) -> impl Iterator<Item = (&TriggerId, &Asker)> {
+        let first = TriggerId { scaled_job: id.clone(), metadata: Arc::default() };
+        self.triggers.range(first..).take_while(move |(trigger, _)| trigger.scaled_job == *id)
+    }
+
     /// Notes a question. Says whether the triggers that exist are others than before.
     pub(super) fn ask(&mut self, trigger: &Arc<Trigger>, now: Timestamp) -> Result<bool, Refusal> {
         let outdated = self.outdated_by(trigger, now);
@@ -79,6 +92,8 @@ impl Known {
         if let Some(asker) = self.triggers.get_mut(&trigger.id) {
             learn(&mut asker.gaps, asker.asked, now);
             asker.asked = now;
+            // What was just learned can make it be kept for less long than before.
+            self.quiet_until = self.quiet_until.map(|until| until.min(asker.kept_until()));
             return Ok(!outdated.is_empty());
         }
         if self.triggers.len() >= MOST_TRIGGERS {
@@ -94,6 +109,7 @@ impl Known {
             }
         }
         let asker = Asker { trigger: Arc::clone(trigger), first_asked: now, asked: now, gaps, answer: None };
+        self.quiet_until = None;
         self.triggers.insert(trigger.id.clone(), asker);
         Ok(true)
     }
@@ -103,20 +119,24 @@ impl Known {
     fn outdated_by(&self, trigger: &Trigger, now: Timestamp) -> Vec<TriggerId> {
         let Some(this) = self.triggers.get(&trigger.id) else { return Vec::new() };
         let around = now.duration_since(this.asked) / 2;
-        let of_same = |id: &TriggerId| id.scaled_job == trigger.id.scaled_job && *id != trigger.id;
         let missed = |other: &Asker| {
             let before_last_poll = this.asked.duration_since(other.asked);
             other.first_asked < this.first_asked && before_last_poll > around && around.is_positive()
         };
-        let outdated = self.triggers.iter().filter(|(id, other)| of_same(id) && missed(other));
+        let outdated = self.of(&trigger.id.scaled_job).filter(|(id, other)| **id != trigger.id && missed(other));
         outdated.map(|(id, _)| id.clone()).collect()
     }
 
     /// Forgets those that nobody has asked about for too long. Says whether there were any.
     pub(super) fn expire(&mut self, now: Timestamp) -> bool {
-        if self.triggers.values().all(|asker| now < asker.kept_until()) {
+        if self.quiet_until.is_some_and(|until| now < until) {
             return false;
         }
+        self.quiet_until = self.triggers.values().map(Asker::kept_until).min();
+        if self.quiet_until.is_none_or(|until| now < until) {
+            return false;
+        }
+        self.quiet_until = None;
         let late: Vec<TriggerId> =
             self.triggers.iter().filter(|(_, asker)| asker.kept_until() <= now).map(|(id, _)| id.clone()).collect();
         for id in &late {

@@ -1,5 +1,5 @@
-//! The cases of the specification that need no licences, no cluster's view and no learned distrust, by their numbers. Two
-//! are held elsewhere, where they happen: 17 (an outage is an error) in `tests/desk.rs` and `tests/azure_devops`, 20 (jobs
+//! The cases of the specification by their numbers, but for those that need the cluster's view. Some are held elsewhere,
+//! where they happen: 12 and 31 (parallel jobs) in `licences.rs`, 24, 37 and 38 (trust) in `trust.rs`, 17 (an outage is an error) in `tests/desk.rs` and `tests/azure_devops`, 20 (jobs
 //! of any plan count) where answers are decoded.
 
 use azp_scaler::{decision::Placement, trigger::Strategy};
@@ -186,6 +186,31 @@ fn case_27_one_agent_for_two_jobs_keeps_running_agents_apart() {
 #[test]
 fn case_28_agents_of_a_scaled_object_are_never_spent() {
     check(vec![scaled_object(trigger("W", ""))], &jobs(2, 2, &[]), &[finished_one(agent("W-1", ""))], &[2]);
+}
+
+#[test]
+fn case_30_custom_gets_what_its_author_takes_away() {
+    let agents = ["T-a", "T-b", "T-c"].map(|name| agent(name, ""));
+    let running = (5..).zip(&agents).map(|(id, agent)| job(id, &[]).on(agent));
+    let queue: Vec<Job> = jobs(1, 1, &[]).into_iter().chain(running).collect();
+    for (deduction, percentage, value) in [(0, 1.0, 4), (0, 0.5, 2), (2, 0.5, 4), (-1, 0.0, 0), (0, 0.0, 1)] {
+        let mut custom = trigger("T", "");
+        custom.strategy = Strategy::Custom { deduction, percentage };
+        check(vec![custom.clone()], &queue, &agents, &[value]);
+        check(vec![custom], &queue[1..], &agents, &[0]);
+    }
+}
+
+#[test]
+fn accurate_and_eager_get_the_agents_that_are_missing() {
+    let (busy, idle) = (agent("T-a", ""), agent("T-b", ""));
+    let queue = [jobs(1, 3, &[]), vec![job(9, &[]).on(&busy)]].concat();
+    for strategy in [Strategy::Accurate, Strategy::Eager] {
+        let mut subtracting_little = trigger("T", "");
+        subtracting_little.strategy = strategy;
+        check(vec![subtracting_little.clone()], &queue, &[busy.clone(), idle.clone()], &[2]);
+        check(vec![with_max(subtracting_little, 3)], &queue, &[busy.clone(), idle.clone()], &[1]);
+    }
 }
 
 #[test]

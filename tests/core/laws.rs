@@ -1,11 +1,15 @@
 //! Laws that hold in every world, each against random small ones.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use azp_scaler::{
     agent::Agent,
     assignment::{self, World},
     decision::{Decision, Placement},
+    parallel_jobs::Caps,
     snapshot::Snapshot,
     trigger::Trigger,
 };
@@ -78,7 +82,26 @@ fn look(small: &Small) -> Arc<Snapshot> {
 }
 
 fn decide(snapshot: &Arc<Snapshot>, triggers: &[Arc<Trigger>], homes: &[Option<u32>]) -> Decision {
-    assignment::decide(&World { snapshot, triggers, homes, settling_until: None, now: at(1) })
+    assignment::decide(&world_of(snapshot, triggers, homes, &Caps::default())).0
+}
+
+fn world_of<'a>(
+    snapshot: &'a Arc<Snapshot>,
+    triggers: &'a [Arc<Trigger>],
+    homes: &'a [Option<u32>],
+    caps: &'a Caps,
+) -> World<'a> {
+    World {
+        snapshot,
+        triggers,
+        homes,
+        settling_until: None,
+        caps,
+        distrusted: const { &BTreeSet::new() },
+        held: const { &BTreeMap::new() },
+        starts: &[],
+        now: at(1),
+    }
 }
 
 /// To which ScaledJob each job was given.

@@ -6,8 +6,8 @@ use azp_scaler::{
     agent::{Agent, AgentNamePattern},
     capability::CapabilitySet,
     decision::{Decision, Placement},
-    job_request::{JobRequest, RequestId, ReservedAgent, Title},
-    parallel_jobs::{Headroom, Ledger},
+    job_request::{JobRequest, Parallelism, RequestId, ReservedAgent, Title},
+    parallel_jobs::{Headroom, Ledger, Running, Usage},
     pool::{Pool, Rules},
     snapshot::{Queue, Snapshot},
     trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
@@ -49,11 +49,19 @@ pub(crate) struct Job {
     pub(crate) queued: i64,
     pub(crate) priority: i32,
     pub(crate) demands: Vec<String>,
+    pub(crate) parallelism: Option<Parallelism>,
     pub(crate) on: Option<(i64, String)>,
 }
 
 pub(crate) fn job(id: i64, demands: &[&str]) -> Job {
-    Job { id, queued: id, priority: 0, demands: demands.iter().map(|&demand| demand.to_owned()).collect(), on: None }
+    Job {
+        id,
+        queued: id,
+        priority: 0,
+        demands: demands.iter().map(|&demand| demand.to_owned()).collect(),
+        parallelism: Some(Parallelism::Private),
+        on: None,
+    }
 }
 
 impl Job {
@@ -90,6 +98,18 @@ pub(crate) fn finished_one(agent: Agent) -> Agent {
     Agent { last_completed: Some(RequestId(1)), ..agent }
 }
 
+/// An organisation that may run so many private jobs at once, of which so many run in pools that nobody asks about.
+pub(crate) fn limited(limit: u32, running: u32, headroom: u32) -> Arc<Ledger> {
+    let ledger = Arc::new(Ledger::new(Headroom::Jobs(headroom)));
+    limit_to(&ledger, limit, running);
+    ledger
+}
+
+pub(crate) fn limit_to(ledger: &Ledger, limit: u32, running: u32) {
+    let usage = Usage { limit: Some(limit), running: Running::Total(running) };
+    ledger.learn(Parallelism::Private, Some(usage));
+}
+
 /// A pool, settling for so long, of an organisation without limits.
 pub(crate) fn pool(settle: SignedDuration) -> Pool {
     Pool::new(7, Rules { settle, ..Rules::default() }, Arc::new(Ledger::new(Headroom::Quarter)))
@@ -112,7 +132,7 @@ pub(crate) fn snapshot(seconds: i64, jobs: &[Job], agents: &[Agent]) -> Arc<Snap
             }),
             received: false,
             lists_matched_agents: true,
-            parallelism: None,
+            parallelism: job.parallelism,
             title: Title::default(),
         };
         queue.jobs.push(request);
@@ -131,13 +151,30 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new(triggers: impl IntoIterator<Item = Trigger>) -> Self {
+        Self::of(pool(SignedDuration::from_secs(5)), triggers)
+    }
+
+    /// A pool of an organisation with limits.
+    pub(crate) fn under(ledger: &Arc<Ledger>, triggers: impl IntoIterator<Item = Trigger>) -> Self {
+        let rules = Rules { settle: SignedDuration::from_secs(5), ..Rules::default() };
+        Self::of(Pool::new(7, rules, Arc::clone(ledger)), triggers)
+    }
+
+    pub(crate) fn of(mut pool: Pool, triggers: impl IntoIterator<Item = Trigger>) -> Self {
         let triggers: Vec<_> = triggers.into_iter().map(Arc::new).collect();
-        let mut pool = pool(SignedDuration::from_secs(5));
         for trigger in &triggers {
             // A trigger may be refused until the agents are there.
             let _ = pool.ask(trigger, &snapshot(-10, &[], &[]), at(-10));
         }
         Self { pool, triggers, seconds: 0 }
+    }
+
+    /// Time passes, in which all triggers go on asking once a second about the same jobs and agents; the last answer.
+    pub(crate) fn look_for(&mut self, seconds: i64, jobs: &[Job], agents: &[Agent]) -> (Vec<u64>, Arc<Decision>) {
+        for _ in 1..seconds {
+            self.look(jobs, agents);
+        }
+        self.look(jobs, agents)
     }
 
     /// All triggers ask about the same look; what each is told, in the order of the triggers, and the decision.

@@ -39,6 +39,7 @@ async fn a_known_world_in_numbers() {
     azp_scaler_agents{organization="contoso",pool="build",state="busy"} 2
     azp_scaler_agents{organization="contoso",pool="build",state="disabled"} 1
     azp_scaler_agents{organization="contoso",pool="build",state="idle"} 1
+    azp_scaler_agents{organization="contoso",pool="build",state="not-taking-jobs"} 0
     azp_scaler_agents{organization="contoso",pool="build",state="offline"} 1
     azp_scaler_agents{organization="contoso",pool="build",state="spent"} 1
     azp_scaler_oldest_queued_job_age_seconds{organization="contoso",pool="build"} 1290
@@ -52,10 +53,13 @@ async fn a_known_world_in_numbers() {
     azp_scaler_snapshot_age_seconds{organization="contoso",pool="build"} 0
     azp_scaler_trigger_value{namespace="agents",organization="contoso",pool="build",scaled_job="docker-linux"} 3
     azp_scaler_trigger_value{namespace="agents",organization="contoso",pool="build",scaled_job="java"} 1
+    azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="held"} 0
     azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="not-understood"} 1
     azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="settling"} 0
+    azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="start-failing"} 0
     azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="unmatched"} 1
     azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="waiting-for-capacity"} 1
+    azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="waiting-for-parallel-job"} 0
     "#);
 }
 

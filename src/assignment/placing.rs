@@ -1,0 +1,193 @@
+//! Queued jobs to idle agents, and the rest to triggers with room.
+//!
+//! What does not depend on which jobs take part is worked out once: under a licence cap jobs are placed more than once.
+
+use super::{
+    bits::{self, BitMatrix},
+    census::Census,
+    fits::{Column, fits},
+    matching::{Problem, matching},
+    queue::{self, WaitingJobs},
+};
+use crate::{
+    decision::{AgentState, Placement, ScaledJobDecision, Starts, TriggerDecision},
+    snapshot::Snapshot,
+    trigger::JobsWithoutDemands,
+};
+
+/// Who can take which class of jobs.
+pub(super) struct Takers {
+    /// Agents that are idle, by their places in the snapshot: first those that are believed.
+    idle: Vec<u32>,
+    believed: usize,
+    agents_fit: BitMatrix,
+    triggers_fit: BitMatrix,
+    /// The kind of each class, and how each kind prefers the triggers.
+    kinds: Vec<usize>,
+    preferences: Vec<Vec<u32>>,
+    rooms: Vec<u32>,
+    capacity: Vec<u32>,
+    /// What becomes of each class's jobs that find no place.
+    unplaced: Vec<Placement>,
+}
+
+impl Takers {
+    pub(super) fn of(
+        snapshot: &Snapshot,
+        waiting: &WaitingJobs<'_>,
+        census: &Census,
+        triggers: &[TriggerDecision],
+        scaled_jobs: &[ScaledJobDecision],
+    ) -> Self {
+        let in_state = |state: AgentState| {
+            let places = (0..).zip(&census.agents);
+            places.filter(move |(_, agent)| agent.state == state).map(|(place, _)| place)
+        };
+        let mut idle: Vec<u32> = in_state(AgentState::Idle).collect();
+        let believed = idle.len();
+        idle.extend(in_state(AgentState::NotTakingJobs));
+        let columns: Vec<_> = idle
+            .iter()
+            .map(|place| &snapshot.agents[*place as usize].capabilities)
+            .map(|capabilities| Column { capabilities, version_may_be_unknown: false })
+            .collect();
+        let agents_fit = fits(&waiting.demand_sets, &columns);
+
+        let columns: Vec<_> = triggers
+            .iter()
+            .map(|trigger| Column { capabilities: &trigger.capabilities, version_may_be_unknown: true })
+            .collect();
+        let mut triggers_fit = fits(&waiting.demand_sets, &columns);
+        for (column, trigger) in triggers.iter().enumerate() {
+            let shares = trigger.answer.is_ok() && trigger.trigger.builtin.is_none();
+            let leaves = trigger.trigger.jobs_without_demands == JobsWithoutDemands::Leave;
+            for (class, demands) in waiting.demand_sets.iter().enumerate() {
+                if !shares || leaves && demands.is_without_demands() {
+                    triggers_fit.clear(class, column);
+                }
+            }
+        }
+        let kinds: Vec<usize> = waiting.demand_sets.iter().map(|demands| queue::kind_of(demands)).collect();
+        let preferences: Vec<Vec<u32>> = queue::KINDS.iter().map(|kind| kind.preference(triggers)).collect();
+        let failing =
+            |trigger: &u32| scaled_jobs[triggers[*trigger as usize].scaled_job as usize].starts != Starts::Working;
+        let unplaced = waiting.demand_sets.iter().enumerate().map(|(class, demands)| {
+            let fits = |trigger: &u32| triggers_fit.get(class, *trigger as usize);
+            let mut fitting = preferences[kinds[class]].iter().copied().filter(fits).peekable();
+            match fitting.peek() {
+                _ if !demands.not_understood().is_empty() => Placement::NotUnderstood,
+                None => Placement::Unmatched,
+                Some(_) => fitting
+                    .find(failing)
+                    .map_or(Placement::WaitingForCapacity, |trigger| Placement::StartFailing { trigger }),
+            }
+        });
+        Self {
+            unplaced: unplaced.collect(),
+            idle,
+            believed,
+            agents_fit,
+            kinds,
+            preferences,
+            rooms: triggers.iter().map(|trigger| trigger.scaled_job).collect(),
+            capacity: scaled_jobs.iter().map(|scaled_job| scaled_job.room).collect(),
+            triggers_fit,
+        }
+    }
+
+    /// Whether nobody can ever take a job of this class as things stand.
+    pub(super) fn nobody_takes(&self, class: usize) -> bool {
+        let is_empty = |fits: &BitMatrix| fits.row(class).iter().all(|word| *word == 0);
+        is_empty(&self.triggers_fit) && is_empty(&self.agents_fit)
+    }
+
+    /// What becomes of a job of this class that finds no place.
+    pub(super) fn unplaced(&self, class: u32) -> Placement {
+        self.unplaced[class as usize]
+    }
+
+    /// Where each of the waiting jobs goes, in their order; none where it finds no place.
+    pub(super) fn place(&self, waiting: &WaitingJobs<'_>) -> Vec<Option<Placement>> {
+        let mut placed: Vec<Option<Placement>> = self
+            .to_agents(waiting)
+            .into_iter()
+            .map(|agent| agent.map(|agent| Placement::IdleAgent { agent }))
+            .collect();
+        let rest: Vec<usize> = (0..placed.len()).filter(|at| placed[*at].is_none()).collect();
+        let jobs: Vec<u32> = rest.iter().map(|at| waiting.classes[*at]).collect();
+        let homes: Vec<Option<u32>> =
+            if waiting.homes.is_empty() { Vec::new() } else { rest.iter().map(|at| waiting.homes[*at]).collect() };
+        let takers = matching(&Problem {
+            jobs: &jobs,
+            homes: &homes,
+            fits: &self.triggers_fit,
+            preferences: &self.preferences,
+            kinds: &self.kinds,
+            rooms: &self.rooms,
+            capacity: self.capacity.clone(),
+        });
+        for (at, taker) in rest.into_iter().zip(takers) {
+            placed[at] = taker.map(|trigger| Placement::Assigned { trigger });
+        }
+        placed
+    }
+
+    /// The idle agent that each waiting job is matched to, by its place in the snapshot.
+    fn to_agents(&self, waiting: &WaitingJobs<'_>) -> Vec<Option<u32>> {
+        if self.believed == 0 {
+            return vec![None; waiting.classes.len()];
+        }
+        // An agent that few jobs can use goes first; agents come by name, and the sort is stable.
+        let mut wanted = vec![0_u32; self.idle.len()];
+        for (class, jobs) in waiting.count_by_class().into_iter().enumerate().filter(|(_, jobs)| *jobs > 0) {
+            for column in bits::ones(self.agents_fit.row(class).iter().copied()) {
+                wanted[column] += jobs;
+            }
+        }
+        let mut preference: Vec<u32> = (0..).take(self.idle.len()).collect();
+        preference.sort_by_key(|column| wanted[*column as usize]);
+        let capacity = (0..self.idle.len()).map(|column| u32::from(column < self.believed)).collect();
+        let takers = matching(&Problem {
+            jobs: &waiting.classes,
+            homes: &[],
+            fits: &self.agents_fit,
+            preferences: &[preference],
+            kinds: &vec![0; self.kinds.len()],
+            rooms: &(0..).take(self.idle.len()).collect::<Vec<_>>(),
+            capacity,
+        });
+        takers.into_iter().map(|taker| taker.map(|taker| self.idle[taker as usize])).collect()
+    }
+
+    /// For each idle agent, by its place in the snapshot, the oldest job that it satisfies and that `could_begin`.
+    pub(super) fn let_wait(
+        &self,
+        snapshot: &Snapshot,
+        waiting: &WaitingJobs<'_>,
+        could_begin: impl Fn(usize) -> bool,
+    ) -> Vec<(u32, u32)> {
+        if self.idle.is_empty() {
+            return Vec::new();
+        }
+        let age = |place: usize| (snapshot.jobs[place].queued_at, snapshot.jobs[place].id);
+        let mut oldest: Vec<Option<usize>> = vec![None; waiting.demand_sets.len()];
+        for (place, class) in waiting.places.iter().zip(&waiting.classes).filter(|(place, _)| could_begin(**place)) {
+            let oldest = &mut oldest[*class as usize];
+            *oldest = Some(oldest.map_or(*place, |other| if age(*place) < age(other) { *place } else { other }));
+        }
+        let mut classes: Vec<(usize, usize)> =
+            oldest.into_iter().enumerate().filter_map(|(class, place)| Some((class, place?))).collect();
+        classes.sort_by_key(|(_, place)| age(*place));
+        let mut open = BitMatrix::filled(1, self.idle.len(), true);
+        let mut found = Vec::new();
+        for (class, place) in classes {
+            let place = u32::try_from(place).expect("jobs are counted in u32");
+            for (word, fit) in self.agents_fit.row(class).iter().enumerate() {
+                let new = fit & open.row(0)[word];
+                found.extend(bits::ones([new]).map(|column| (self.idle[word * 64 + column], place)));
+                open.row_mut(0)[word] &= !new;
+            }
+        }
+        found
+    }
+}

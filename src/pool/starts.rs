@@ -1,0 +1,151 @@
+//! Whether the agents that KEDA starts come: a breaker for each ScaledJob.
+//!
+//! KEDA has no back-off: a Kubernetes Job that fails leaves its count, the job stays queued, and the next poll starts
+//! another, for ever. Without the cluster's view all that can be seen is that KEDA has been told for long to start agents
+//! and none has registered. From then on one agent is tried at a time, at growing intervals, until one registers.
+//!
+//! ```text
+//! working ──told to start for too long, nobody came──▶ failing ──interval──▶ probing: one agent
+//!    ▲                                                    ▲                      │ KEDA was told
+//!    └────────────────────an own agent came───────────────┴──interval doubled────┘
+//! ```
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    decision::{Decision, Starts},
+    trigger::ScaledJobId,
+};
+
+/// The pause before the first probe; each further one doubles it.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
+/// No pause is longer.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+/// How many ScaledJobs that fail are remembered after KEDA has ceased to ask about them.
+const MOST_REMEMBERED: usize = 1_000;
+
+/// The breakers of a pool.
+#[derive(Debug)]
+pub(super) struct Breakers {
+    timeout: SignedDuration,
+    breakers: BTreeMap<ScaledJobId, Breaker>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Breaker {
+    /// KEDA has been told to start agents, from the one time to the other.
+    Told { first: Timestamp, last: Timestamp },
+    /// They don't come.
+    Open { since: Timestamp, probes: u32, next: Timestamp },
+}
+
+impl Breakers {
+    pub(super) fn new(timeout: SignedDuration) -> Self {
+        Self { timeout, breakers: BTreeMap::new() }
+    }
+
+    /// How each of some ScaledJobs stands; nothing where all work.
+    pub(super) fn starts(&self, ids: &[ScaledJobId], now: Timestamp) -> Vec<Starts> {
+        let starts = |id: &ScaledJobId| match self.breakers.get(id) {
+            Some(Breaker::Open { since, next, .. }) if now < *next => {
+                Starts::Failing { since: *since, next_probe: *next }
+            }
+            Some(Breaker::Open { since, .. }) => Starts::Probing { since: *since },
+            _ => Starts::Working,
+        };
+        if self.breakers.is_empty() { Vec::new() } else { ids.iter().map(starts).collect() }
+    }
+
+    /// When the next probe is due.
+    pub(super) fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = self.breakers.values().filter_map(|breaker| match breaker {
+            Breaker::Open { next, .. } => Some(*next),
+            Breaker::Told { .. } => None,
+        });
+        next.filter(|next| *next > now).min()
+    }
+
+    /// KEDA was told to start agents. Says whether that was a probe, which it must not be told again.
+    pub(super) fn told(&mut self, id: &ScaledJobId, now: Timestamp) -> bool {
+        match self.breakers.get_mut(id) {
+            None => {
+                self.breakers.insert(id.clone(), Breaker::Told { first: now, last: now });
+                false
+            }
+            Some(Breaker::Told { last, .. }) => {
+                *last = now;
+                false
+            }
+            Some(Breaker::Open { next, .. }) if now < *next => false,
+            Some(Breaker::Open { probes, next, .. }) => {
+                *probes += 1;
+                *next = now.checked_add(pause(*probes)).unwrap_or(Timestamp::MAX);
+                true
+            }
+        }
+    }
+
+    /// Judges by a decision and the agents that have just come, by their numbers. Says whether anything changes.
+    pub(super) fn judge(
+        &mut self,
+        decision: &Decision,
+        came: &[i64],
+        interval: impl Fn(&ScaledJobId) -> SignedDuration,
+        now: Timestamp,
+    ) -> bool {
+        if self.breakers.is_empty() {
+            return false;
+        }
+        let mut changed = false;
+        let agents = decision.snapshot.agents.iter().zip(&decision.agents);
+        let owners = agents.filter(|(agent, _)| came.contains(&agent.id)).filter_map(|(_, standing)| standing.owner);
+        let working: Vec<&ScaledJobId> = owners.map(|owner| &decision.scaled_jobs[owner as usize].id).collect();
+        let place = |id: &ScaledJobId| decision.scaled_jobs.binary_search_by(|decided| decided.id.cmp(id)).ok();
+        self.breakers.retain(|id, breaker| {
+            let wants = place(id).is_some_and(|place| decision.to_start(u32::try_from(place).unwrap_or(u32::MAX)) > 0);
+            match breaker {
+                _ if working.contains(&id) => {
+                    changed |= matches!(breaker, Breaker::Open { .. });
+                    false
+                }
+                Breaker::Told { .. } if !wants => false,
+                Breaker::Told { first, last } => {
+                    if last.duration_since(*first) >= self.timeout.max(interval(id) * 3) {
+                        let next = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
+                        *breaker = Breaker::Open { since: now, probes: 0, next };
+                        changed = true;
+                    }
+                    true
+                }
+                Breaker::Open { .. } => true,
+            }
+        });
+        self.drop_those_too_many(|id| place(id).is_some());
+        changed
+    }
+
+    fn drop_those_too_many(&mut self, is_asked_about: impl Fn(&ScaledJobId) -> bool) {
+        let absent = self.breakers.keys().filter(|id| !is_asked_about(id));
+        let surplus: Vec<ScaledJobId> = absent.skip(MOST_REMEMBERED).cloned().collect();
+        self.breakers.retain(|id, _| !surplus.contains(id));
+    }
+}
+
+/// How long to wait after so many probes.
+fn pause(probes: u32) -> SignedDuration {
+    // Seven doublings are past the longest.
+    (FIRST_PAUSE * (1 << probes.min(7))).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_bound() {
+        let seconds: Vec<i64> = [0, 1, 2, 5, 6, 30, 31, 32, 99].map(|probes| pause(probes).as_secs()).to_vec();
+        assert_eq!(seconds, [10, 20, 40, 320, 600, 600, 600, 600, 600]);
+    }
+}

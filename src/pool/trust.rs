@@ -1,0 +1,168 @@
+//! Which idle agents are believed, and which jobs something in Azure holds.
+//!
+//! An idle agent that lets a job wait that it satisfies is no help. After a grace one such agent is put on probation: it
+//! is no capacity any more, so another is started for the job. What becomes of the job is the verdict: a newcomer that
+//! takes it quickly proves the agent bad, and the place on probation is free for the next; a newcomer that idles beside it,
+//! too, shows that something else holds the job, and nothing more is started for it while that newcomer idles.
+//!
+//! ```text
+//!            grace              quickly taken by a newcomer
+//! believed ────────▶ probation ─────────────────────────────▶ proven bad ──takes a job, goes offline, leaves──▶ believed
+//!     ▲                  │ a newcomer idles past the grace
+//!     └──────────────────┴──▶ the job is held, while that newcomer idles
+//! ```
+//!
+//! One at a time, so that a licence limit that nobody has told us of costs one agent and not all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{patience::Patience, sightings::Sightings};
+use crate::{
+    decision::{AgentState, Decision, ParallelJobs},
+    job_request::{JobRequest, Parallelism, RequestId},
+    parallel_jobs::Each,
+    snapshot::Snapshot,
+};
+
+/// What is believed of a pool's idle agents.
+#[derive(Debug)]
+pub(super) struct Trust {
+    grace: SignedDuration,
+    patience: Each<Patience>,
+    /// For jobs that need no licence.
+    unlimited: Patience,
+    probation: Option<Probation>,
+    /// Agents that are not believed, the one on probation included. No more than are idle.
+    distrusted: BTreeSet<i64>,
+    /// Jobs that are held, each with the newcomer that does not take it.
+    held: BTreeMap<RequestId, i64>,
+}
+
+/// An agent on probation.
+#[derive(Clone, Copy, Debug)]
+struct Probation {
+    agent: i64,
+    since: Timestamp,
+    /// The job that it lets wait, if one still waits.
+    job: Option<RequestId>,
+}
+
+impl Trust {
+    pub(super) fn new(grace: SignedDuration) -> Self {
+        Self {
+            grace,
+            patience: Each::default(),
+            unlimited: Patience::default(),
+            probation: None,
+            distrusted: BTreeSet::new(),
+            held: BTreeMap::new(),
+        }
+    }
+
+    /// Numbers of idle agents that are not believed.
+    pub(super) fn distrusted(&self) -> &BTreeSet<i64> {
+        &self.distrusted
+    }
+
+    /// Jobs that are held, each with an idle agent that does not take it.
+    pub(super) fn held(&self) -> &BTreeMap<RequestId, i64> {
+        &self.held
+    }
+
+    /// Believes those again that have taken a job, gone offline or left, and lets jobs go that are queued no more or have
+    /// lost their witness. Comes before a decision.
+    pub(super) fn forgive(&mut self, snapshot: &Snapshot, sightings: &Sightings) {
+        if self.distrusted.is_empty() && self.held.is_empty() {
+            return;
+        }
+        let is_idle = |agent: &i64| sightings.idle_since(*agent).is_some();
+        self.distrusted.retain(is_idle);
+        self.probation = self.probation.filter(|probation| is_idle(&probation.agent));
+        let queued: BTreeSet<RequestId> =
+            snapshot.jobs.iter().filter(|job| job.is_queued()).map(|job| job.id).collect();
+        self.held.retain(|job, witness| is_idle(witness) && queued.contains(job));
+    }
+
+    /// Judges by a decision that was made with what is believed. Says whether that changes.
+    pub(super) fn judge(&mut self, decision: &Decision, sightings: &Sightings) -> bool {
+        let at = decision.snapshot.agents_at;
+        self.unlimited.set(false, at);
+        for parallelism in Parallelism::ALL {
+            let used_up = decision.parallel_jobs.of(parallelism).as_ref().is_some_and(ParallelJobs::are_used_up);
+            self.patience.of_mut(parallelism).set(used_up, at);
+        }
+        let judged = self.probation.is_some_and(|probation| self.verdict(probation, decision, sightings));
+        let suspected = self.probation.is_none() && self.suspect(decision, sightings);
+        judged || suspected
+    }
+
+    /// Looks what has become of the job that the agent on probation let wait.
+    fn verdict(&mut self, probation: Probation, decision: &Decision, sightings: &Sightings) -> bool {
+        let snapshot = &decision.snapshot;
+        let is_newcomer = |agent: i64| sightings.registered(agent).filter(|registered| *registered > probation.since);
+        let waits = |id: RequestId| snapshot.jobs.iter().find(|job| job.id == id && job.is_queued());
+        if let Some(job) = probation.job.and_then(waits) {
+            let demands = snapshot.demands_of(job);
+            let idle =
+                snapshot.agents.iter().zip(&decision.agents).filter(|(_, standing)| standing.state == AgentState::Idle);
+            let mut newcomers = idle.filter(|(agent, _)| is_newcomer(agent.id).is_some());
+            let witness = newcomers.find(|(agent, _)| {
+                agent.capabilities.satisfies(demands) && self.waited(agent.id, job, snapshot, sightings) >= self.grace
+            });
+            let Some((witness, _)) = witness else { return false };
+            self.held.insert(job.id, witness.id);
+            self.distrusted.remove(&probation.agent);
+            self.probation = None;
+            return true;
+        }
+        let taker = probation.job.and_then(|job| taker(snapshot, job));
+        let quickly = |registered: Timestamp| snapshot.agents_at.duration_since(registered) <= self.grace / 2;
+        if taker.and_then(is_newcomer).is_some_and(quickly) {
+            self.probation = None;
+            return false;
+        }
+        // Nobody knows; the next job that it lets wait will tell.
+        let standing = snapshot.agents.iter().zip(&decision.agents).find(|(agent, _)| agent.id == probation.agent);
+        let next = standing.and_then(|(_, standing)| standing.lets_wait).map(|job| snapshot.jobs[job as usize].id);
+        self.probation = Some(Probation { job: next, ..probation });
+        false
+    }
+
+    /// Puts the agent on probation that has let a job wait for the longest, if any has for too long.
+    fn suspect(&mut self, decision: &Decision, sightings: &Sightings) -> bool {
+        let snapshot = &decision.snapshot;
+        let mut longest: Option<(SignedDuration, i64, RequestId)> = None;
+        for (agent, standing) in snapshot.agents.iter().zip(&decision.agents) {
+            let Some(job) = standing.lets_wait.filter(|_| standing.state == AgentState::Idle) else { continue };
+            let job = &snapshot.jobs[job as usize];
+            let waited = self.waited(agent.id, job, snapshot, sightings);
+            if waited >= self.grace
+                && longest.is_none_or(|(other, ..)| waited > other)
+                && !self.held.contains_key(&job.id)
+            {
+                longest = Some((waited, agent.id, job.id));
+            }
+        }
+        let Some((_, agent, job)) = longest else { return false };
+        self.distrusted.insert(agent);
+        self.probation = Some(Probation { agent, since: snapshot.agents_at, job: Some(job) });
+        true
+    }
+
+    /// For how long an idle agent has let a job wait that could have begun.
+    fn waited(&self, agent: i64, job: &JobRequest, snapshot: &Snapshot, sightings: &Sightings) -> SignedDuration {
+        let patience = job.parallelism.map_or(&self.unlimited, |parallelism| self.patience.of(parallelism));
+        let Some(idle_since) = sightings.idle_since(agent) else { return SignedDuration::ZERO };
+        let both_since = job.queued_at.map_or(snapshot.agents_at, |queued| queued.max(idle_since));
+        patience.between(both_since, snapshot.agents_at)
+    }
+}
+
+/// The agent that has taken a job.
+fn taker(snapshot: &Snapshot, job: RequestId) -> Option<i64> {
+    let running = snapshot.jobs.iter().find(|other| other.id == job).and_then(|job| job.agent.as_ref());
+    let finished = || snapshot.agents.iter().find(|agent| agent.last_completed == Some(job));
+    running.map(|agent| agent.id).or_else(|| finished().map(|agent| agent.id))
+}

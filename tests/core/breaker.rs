@@ -1,0 +1,77 @@
+//! Starts that fail, as far as they can be seen without the cluster: a ScaledJob whose agents never come is probed, not fed.
+
+use azp_scaler::decision::{Placement, Starts};
+
+use super::scene::*;
+
+#[test]
+fn agents_that_never_come_are_tried_one_at_a_time_at_growing_intervals() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let queue = jobs(1, 5, &[]);
+    for _ in 0..=300 {
+        assert_eq!(scene.look(&queue, &[]).0, [5]);
+    }
+    let told: Vec<u64> = (0..400).map(|_| scene.look(&queue, &[]).0[0]).collect();
+    assert_eq!(told.iter().sum::<u64>(), 5, "{told:?}");
+    let probes: Vec<usize> =
+        told.iter().enumerate().filter(|(_, value)| **value > 0).map(|(second, _)| second).collect();
+    let gaps: Vec<usize> = probes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(gaps, [20, 40, 80, 160], "{probes:?}");
+}
+
+#[test]
+fn one_registration_closes_the_breaker() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let queue = jobs(1, 5, &[]);
+    let (values, decision) = scene.look_for(305, &queue, &[]);
+    assert_eq!(values, [0]);
+    assert_eq!(count(&decision, "start-failing"), 5);
+    assert!(matches!(decision.scaled_jobs[0].starts, Starts::Failing { .. }));
+    let came = agent("T-a", "");
+    let (values, decision) = scene.look(&queue, &[came]);
+    assert_eq!(values, [5], "A 4 + I 1");
+    assert_eq!(decision.scaled_jobs[0].starts, Starts::Working);
+}
+
+#[test]
+fn the_jobs_go_to_the_next_that_fits() {
+    let mut scene = Scene::new([trigger("L", "docker, gpu"), trigger("S", "docker")]);
+    let queue = [job(1, &["docker"]), job(2, &["docker", "gpu"])];
+    let large = agent("L-a", "docker, gpu");
+    assert_eq!(scene.look(&queue, &[]).0, [1, 1]);
+    let running = [queue[0].clone(), queue[1].clone().on(&large)];
+    let (values, decision) = scene.look_for(310, &running, &[large]);
+    assert_eq!(starter(&decision, 1), Some("L"));
+    assert_eq!(values, [2, 0], "A 1 + R 1");
+}
+
+#[test]
+fn slow_polls_are_given_time() {
+    let slow = trigger("T", "");
+    let mut pool = pool(jiff::SignedDuration::ZERO);
+    let queue = jobs(1, 2, &[]);
+    let slow = std::sync::Arc::new(slow);
+    for poll in 0..4 {
+        let seconds = poll * 290;
+        assert_eq!(pool.ask(&slow, &snapshot(seconds, &queue, &[]), at(seconds)).unwrap().value, 2, "poll {poll}");
+    }
+    pool.ask(&slow, &snapshot(1_160, &queue, &[]), at(1_160)).unwrap();
+    let decision = std::sync::Arc::clone(pool.current().unwrap());
+    assert!(matches!(placement(&decision, 1), Placement::StartFailing { .. } | Placement::Assigned { .. }));
+}
+
+#[test]
+fn jobs_that_are_gone_start_the_time_anew_and_agents_that_come_do_too() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let queue = jobs(1, 2, &[]);
+    for round in 0..4 {
+        assert_eq!(scene.look_for(200, &queue, &[]).0, [2], "round {round}");
+        assert_eq!(scene.look(&[], &[]).0, [0]);
+    }
+    let mut scene = Scene::new([trigger("T", "")]);
+    for round in 0..4 {
+        let came = agent(&format!("T-{round}"), "");
+        let running = [job(9, &[]).on(&came), queue[0].clone(), queue[1].clone()];
+        assert_eq!(scene.look_for(200, &running, &[came]).0, [3], "round {round}");
+    }
+}

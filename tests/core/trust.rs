@@ -1,0 +1,129 @@
+//! Idle agents that let jobs wait: when they are believed no more, and what is learned from what comes next.
+
+use azp_scaler::{
+    agent::Agent,
+    decision::{AgentState, Decision, Placement},
+    job_request::RequestId,
+};
+
+use super::scene::*;
+
+fn state(decision: &Decision, name: &str) -> AgentState {
+    let place = decision.snapshot.agents.iter().position(|agent| agent.name == name.into()).unwrap();
+    decision.agents[place].state
+}
+
+fn busy(agent: &Agent, id: i64) -> Agent {
+    Agent { assigned: Some(RequestId(id)), ..agent.clone() }
+}
+
+#[test]
+fn case_24_an_agent_that_lets_a_job_wait_is_not_believed_for_ever() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let (queue, agents) = (jobs(1, 1, &[]), [agent("T-abc", "")]);
+    assert_eq!(scene.look_for(60, &queue, &agents).0, [0]);
+    let (values, decision) = scene.look_for(240, &queue, &agents);
+    assert_eq!(values, [2], "A 1 + X 1");
+    assert_eq!(state(&decision, "T-abc"), AgentState::NotTakingJobs);
+    assert_eq!(placement(&decision, 1).label(), "assigned");
+}
+
+#[test]
+fn case_37_at_the_limit_the_clock_stands_still() {
+    let ledger = limited(2, 2, 1);
+    let mut scene = Scene::under(&ledger, [trigger("T", "")]);
+    let (queue, agents) = (jobs(1, 1, &[]), [agent("T-c", "")]);
+    let (values, decision) = scene.look_for(300, &queue, &agents);
+    assert_eq!(values, [0]);
+    assert_eq!(state(&decision, "T-c"), AgentState::Idle);
+    // What was counted before the limit was reached and after it was left adds up.
+    limit_to(&ledger, 3, 2);
+    assert_eq!(scene.look_for(40, &queue, &agents).0, [0]);
+    limit_to(&ledger, 2, 2);
+    assert_eq!(scene.look_for(300, &queue, &agents).0, [0]);
+    limit_to(&ledger, 3, 2);
+    assert_eq!(scene.look_for(10, &queue, &agents).0, [0]);
+    assert_eq!(scene.look_for(20, &queue, &agents).0, [2]);
+}
+
+#[test]
+fn case_38_one_at_a_time_is_on_probation() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let agents: Vec<Agent> = (1..=9).map(|place| agent(&format!("vm-{place}"), "")).collect();
+    let (values, decision) = scene.look_for(300, &jobs(1, 9, &[]), &agents);
+    assert_eq!(values, [1]);
+    assert_eq!(decision.agents.iter().filter(|agent| agent.state == AgentState::NotTakingJobs).count(), 1);
+}
+
+#[test]
+fn a_replacement_that_idles_too_shows_that_the_job_is_held() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let (queue, old) = (jobs(1, 1, &[]), agent("T-old", ""));
+    assert_eq!(scene.look_for(70, &queue, std::slice::from_ref(&old)).0, [2]);
+    let agents = [agent("T-new", ""), old.clone()];
+    assert_eq!(scene.look_for(60, &queue, &agents).0, [0], "the replacement can take it");
+    let (values, decision) = scene.look_for(5, &queue, &agents);
+    assert_eq!(values, [0]);
+    assert_eq!(placement(&decision, 1), Placement::Held { agent: 0 });
+    assert_eq!(state(&decision, "T-old"), AgentState::Idle, "it was not the agent's fault");
+    assert_eq!(scene.look_for(600, &queue, &agents).0, [0], "and nothing more is started for it");
+    // Other jobs are served by those who wait.
+    let (values, decision) = scene.look(&[queue[0].clone(), job(2, &[])], &agents);
+    assert_eq!((values, placement(&decision, 2).label()), (vec![0], "idle-agent"));
+    // The witness has left: the job is one like any other, and waits beside an agent that has let it wait for too long.
+    let (values, decision) = scene.look(&queue, &[offline(agent("T-new", ""), 1), old]);
+    assert_eq!((values, placement(&decision, 1).label()), (vec![2], "assigned"));
+}
+
+#[test]
+fn a_newcomer_that_takes_the_job_quickly_proves_the_agent_bad_and_frees_the_place() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let hung: Vec<Agent> = ["T-1", "T-2", "T-3", "T-4"].map(|name| agent(name, "")).to_vec();
+    let queue = jobs(1, 3, &[]);
+    assert_eq!(scene.look_for(60, &queue, &hung).0, [0]);
+    let (values, decision) = scene.look_for(5, &queue, &hung);
+    assert_eq!(values, [0], "four hang, one is distrusted, three seem to be there for three jobs");
+    assert_eq!(state(&decision, "T-1"), AgentState::NotTakingJobs);
+    // A static agent comes and takes the first: what is left still waits beside agents that hang.
+    let helper = agent("vm-1", "");
+    let first = [queue[0].clone().on(&helper), queue[1].clone(), queue[2].clone()];
+    let with_helper = [hung.clone(), vec![busy(&helper, 1)]].concat();
+    scene.look(&first, &with_helper);
+    let (values, decision) = scene.look(&first, &with_helper);
+    assert_eq!(state(&decision, "T-2"), AgentState::NotTakingJobs, "the place is free for the next");
+    assert_eq!(values, [0]);
+    let second = agent("vm-2", "");
+    let jobs = [queue[0].clone().on(&helper), queue[1].clone().on(&second), queue[2].clone()];
+    let agents = [with_helper, vec![busy(&second, 2)]].concat();
+    scene.look(&jobs, &agents);
+    let (values, decision) = scene.look(&jobs, &agents);
+    assert_eq!(state(&decision, "T-3"), AgentState::NotTakingJobs);
+    assert_eq!(values, [0], "the last job has T-4 beside it");
+    let (values, _) = scene.look(&[queue[1].clone().on(&second), queue[2].clone(), job(9, &[])], &agents);
+    assert_eq!(values, [5], "a job more than agents that are believed: A 1 + I 1 + X 3");
+}
+
+#[test]
+fn an_agent_that_takes_a_job_is_believed_again() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let (queue, slow) = (jobs(1, 2, &[]), agent("vm-1", ""));
+    let (_, decision) = scene.look_for(70, &queue, std::slice::from_ref(&slow));
+    assert_eq!(state(&decision, "vm-1"), AgentState::NotTakingJobs);
+    scene.look(&[queue[0].clone().on(&slow), queue[1].clone()], &[busy(&slow, 1)]);
+    let (values, decision) = scene.look(&queue[1..], &[finished_one(slow)]);
+    assert_eq!(state(&decision, "vm-1"), AgentState::Idle);
+    assert_eq!(values, [0]);
+}
+
+#[test]
+fn an_agent_is_not_blamed_for_jobs_that_come_and_go() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let (idle, runner) = (agent("vm-1", ""), agent("vm-2", ""));
+    for id in (1..200).step_by(2) {
+        // Each job waits for a moment, then another agent takes it.
+        let young = Job { queued: 1_000_000 + scene.seconds, ..job(id, &[]) };
+        scene.look_for(5, std::slice::from_ref(&young), &[idle.clone(), runner.clone()]);
+        let (_, decision) = scene.look(&[young.on(&runner)], &[idle.clone(), busy(&runner, id)]);
+        assert_eq!(state(&decision, "vm-1"), AgentState::Idle);
+    }
+}
