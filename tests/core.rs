@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "core/builtin.rs"]
+mod builtin;
 #[path = "core/cases.rs"]
 mod cases;
 #[path = "core/laws.rs"]
