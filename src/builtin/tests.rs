@@ -10,7 +10,10 @@ use crate::{
 };
 use jiff::Timestamp;
 
-fn snapshot(jobs: &[(&[&str], fn(&mut JobRequest))], agents: Vec<Agent>) -> Snapshot {
+/// A job's demands, and what else there is to it.
+type Job<'a> = (&'a [&'a str], fn(&mut JobRequest));
+
+fn snapshot(jobs: &[Job<'_>], agents: Vec<Agent>) -> Snapshot {
     let mut queue = Queue::default();
     for (id, (demands, change)) in (1..).zip(jobs) {
         let mut job = JobRequest {
@@ -122,7 +125,7 @@ fn without_parent_and_demands_every_job_counts() {
 
 #[test]
 fn a_parent_is_looked_for_among_the_agents_that_a_job_lists() {
-    let jobs: [(&[&str], fn(&mut JobRequest)); 6] = [
+    let jobs: [Job<'_>; 6] = [
         (&["Docker"], as_it_is),
         (&["docker"], unlisted),
         (&["docker"], received),

@@ -1,18 +1,25 @@
 //! The built-in scaler's number against its own code: the functions of KEDA 2.21's `azure_pipelines_scaler.go`, carried
 //! over line by line, told the jobs as Azure would write them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use azp_scaler::{
     agent::Agent,
     builtin::{Agreement, Builtin},
+    decision::Answer,
     job_request::{JobRequest, RequestId, Title},
+    scaling::builtin_answer,
     snapshot::{Queue, Snapshot},
+    trigger::{Strategy, Trigger},
 };
-use proptest::{collection::vec, option, prelude::*, sample::select};
-use std::sync::Arc;
+use proptest::{
+    collection::vec,
+    option,
+    prelude::{ProptestConfig, Strategy as Values, any, prop, prop_assert_eq, proptest},
+    sample::select,
+};
 
-use crate::scene::{agent, at};
+use crate::scene::{agent, at, trigger};
 
 /// `JobRequest`, as far as the scaler reads it; unfinished ones only.
 struct GoJob {
@@ -23,6 +30,7 @@ struct GoJob {
 
 /// `azurePipelinesMetadata`, as far as it matters to the count.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "as it is in KEDA")]
 struct GoMetadata {
     parent: String,
     demands: String,
@@ -182,12 +190,12 @@ struct SmallJob {
 /// An agent by its name's place, with the places of what it offers.
 type SmallAgent = (usize, BTreeSet<usize>);
 
-fn jobs() -> impl Strategy<Value = Vec<SmallJob>> {
+fn jobs() -> impl Values<Value = Vec<SmallJob>> {
     let job = (vec(0..WORDS.len(), 0..4), any::<bool>(), prop::bool::weighted(0.8));
     vec(job.prop_map(|(demands, received, lists)| SmallJob { demands, received, lists }), 0..12)
 }
 
-fn agents() -> impl Strategy<Value = Vec<SmallAgent>> {
+fn agents() -> impl Values<Value = Vec<SmallAgent>> {
     let offers = prop::collection::btree_set(0..OFFERS.len(), 0..5).prop_map(|mut offers| {
         // An agent has one value of each.
         for (one, other) in [(1, 2), (9, 10)] {
@@ -200,7 +208,7 @@ fn agents() -> impl Strategy<Value = Vec<SmallAgent>> {
     prop::collection::btree_map(0..NAMES.len(), offers, 0..=2).prop_map(|agents| agents.into_iter().collect())
 }
 
-fn metadata() -> impl Strategy<Value = GoMetadata> {
+fn metadata() -> impl Values<Value = GoMetadata> {
     let words = WORDS.map(|(word, _)| word).to_vec();
     let demands = vec(select(words), 0..5).prop_map(|words| words.join(","));
     let parent = option::weighted(0.4, select(NAMES.to_vec()));
@@ -270,6 +278,14 @@ fn snapshot(jobs: &[SmallJob], agents: &[SmallAgent]) -> Snapshot {
         })
         .collect();
     Snapshot::new(at(100), queue, at(100), Arc::new(agents))
+}
+
+#[test]
+fn keda_is_told_the_count_as_it_is() {
+    let asking = Trigger { target: 4, activation: 2, strategy: Strategy::Accurate, ..trigger("t", "") };
+    for (count, active) in [(0, false), (2, false), (3, true)] {
+        assert_eq!(builtin_answer(&asking, count), Answer { value: count.into(), active });
+    }
 }
 
 proptest! {

@@ -126,12 +126,15 @@ async fn bad_metadata_is_an_invalid_argument_of_every_method() {
     }
 }
 
+/// Keys and values of a reference.
+type Entries = &'static [(&'static str, &'static str)];
+
 /// What contradicts itself or is out of range, as KEDA is told it: the key, its value and the mend.
 #[tokio::test]
 async fn each_wrong_value_is_named_with_its_mend() {
     let world = World::new();
     let (mut keda, ..) = world.serve().await;
-    let rows: [(&[(&str, &str)], &str, &str); 9] = [
+    let rows: [(Entries, &str, &str); 9] = [
         (&[("maxReplicaCount", "-1")], "`maxReplicaCount` is `-1`", "a whole number from 0 to 2147483647"),
         (&[("priority", "high")], "`priority` is `high`", "a whole number from -2147483648 to 2147483647"),
         (
