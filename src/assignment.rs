@@ -125,7 +125,7 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
         census.agents[agent as usize].lets_wait = Some(job);
     }
 
-    answer_all(&mut triggers, &scaled_jobs, settling_until.is_some());
+    answer_all(snapshot, &mut triggers, &scaled_jobs, settling_until.is_some());
     let report = licences.report(&jobs);
     let decision = Decision {
         snapshot: Arc::clone(snapshot),
@@ -187,7 +187,12 @@ fn hold(world: &World<'_>, jobs: &mut [Placement]) {
 }
 
 /// Turns the counts into what KEDA is told.
-fn answer_all(triggers: &mut [TriggerDecision], scaled_jobs: &[ScaledJobDecision], settling: bool) {
+fn answer_all(
+    snapshot: &Snapshot,
+    triggers: &mut [TriggerDecision],
+    scaled_jobs: &[ScaledJobDecision],
+    settling: bool,
+) {
     // The triggers of a ScaledJob stand together.
     let first = |place: usize| place == 0 || triggers[place - 1].scaled_job != triggers[place].scaled_job;
     let firsts: Vec<bool> = (0..triggers.len()).map(first).collect();
@@ -204,7 +209,14 @@ fn answer_all(triggers: &mut [TriggerDecision], scaled_jobs: &[ScaledJobDecision
         any_to_start[trigger.scaled_job as usize] |= *to_start > 0;
     }
     for ((trigger, to_start), first) in triggers.iter_mut().zip(to_start).zip(firsts) {
-        if trigger.answer.is_err() || settling && !starts_while_settling(trigger) {
+        if trigger.answer.is_err() {
+            continue;
+        }
+        if let Some(builtin) = &trigger.trigger.builtin {
+            trigger.answer = Ok(scaling::builtin_answer(&trigger.trigger, builtin.count(snapshot)));
+            continue;
+        }
+        if settling && !starts_while_settling(trigger) {
             continue;
         }
         let ScaledJobDecision { matched, running, others, unusable, .. } = scaled_jobs[trigger.scaled_job as usize];

@@ -7,7 +7,11 @@
 //! Pure. Knows [`version`](crate::version) and [`caseless`](crate::caseless); capabilities know demands, not the other
 //! way round.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 use crate::{
     caseless::{Caseless, same},
@@ -87,24 +91,43 @@ impl fmt::Display for Demand {
     }
 }
 
-/// All that one job asks for. Azure repeats demands and has no order for them: two lists with the same demands are equal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// All that one job asks for. Azure repeats demands and has no order for them: two lists with the same demands are equal,
+/// however they are [written](Self::written).
+#[derive(Clone, Debug, Default)]
 pub struct DemandSet {
     demands: Vec<Demand>,
     not_understood: Vec<NotADemand>,
     on_agent_version: bool,
+    written: Box<[Box<str>]>,
+}
+
+impl PartialEq for DemandSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.demands == other.demands && self.not_understood == other.not_understood
+    }
+}
+
+impl Eq for DemandSet {}
+
+impl Hash for DemandSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.demands.hash(state);
+        self.not_understood.hash(state);
+    }
 }
 
 impl DemandSet {
     /// Reads the demands of one job.
     pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
+        let written: Box<[Box<str>]> = texts.into_iter().map(|text| text.as_ref().into()).collect();
         let mut set = Self::default();
-        for text in texts {
-            match text.as_ref().parse() {
+        for text in &written {
+            match text.parse() {
                 Ok(demand) => set.demands.push(demand),
                 Err(fault) => set.not_understood.push(fault),
             }
         }
+        set.written = written;
         set.demands.sort_unstable();
         set.demands.dedup();
         set.not_understood.sort_unstable();
@@ -123,6 +146,12 @@ impl DemandSet {
     #[must_use]
     pub fn not_understood(&self) -> &[NotADemand] {
         &self.not_understood
+    }
+
+    /// The texts as Azure wrote them, in its order, repeated ones too: what KEDA's built-in scaler compares.
+    #[must_use]
+    pub fn written(&self) -> &[Box<str>] {
+        &self.written
     }
 
     /// Whether one of the demands is on `Agent.Version`.
@@ -162,6 +191,12 @@ mod tests {
     #[test]
     fn order_and_repetition_do_not_matter() {
         assert_eq!(DemandSet::parse(["Docker", "java", "docker"]), DemandSet::parse(["JAVA", "docker"]));
+    }
+
+    #[test]
+    fn what_was_written_is_kept_as_it_was() {
+        let texts = ["java -equals 17", " docker", "Docker", "docker", "docker"];
+        assert!(DemandSet::parse(texts).written().iter().map(|text| &**text).eq(texts));
     }
 
     #[test]

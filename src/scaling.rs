@@ -69,6 +69,14 @@ pub fn answer(trigger: &Trigger, counts: Counts) -> Answer {
     Answer { value, active: value > u64::from(trigger.activation) }
 }
 
+/// What KEDA is told about a trigger that wants the built-in scaler's number, which is
+/// [`Builtin::count`](crate::builtin::Builtin::count). It is told as it is, whatever the strategy: KEDA itself divides it
+/// by the target, and does with it what it does with the built-in scaler's.
+#[must_use]
+pub fn builtin_answer(trigger: &Trigger, count: u32) -> Answer {
+    Answer { value: count.into(), active: count > trigger.activation }
+}
+
 /// The part of the unfinished Kubernetes Jobs that `custom` subtracts, cut to a whole number as KEDA does.
 #[expect(clippy::cast_possible_truncation, reason = "a cast from a float saturates, which is what is wanted")]
 fn share(unfinished: u32, percentage: f64) -> i64 {

@@ -4,6 +4,8 @@
 
 #[path = "core/breaker.rs"]
 mod breaker;
+#[path = "core/builtin.rs"]
+mod builtin;
 #[path = "core/cases.rs"]
 mod cases;
 #[path = "core/laws.rs"]

@@ -6,6 +6,8 @@
 mod calls;
 #[path = "external_scaler/limits.rs"]
 mod limits;
+#[path = "external_scaler/matching.rs"]
+mod matching;
 #[path = "external_scaler/metadata.rs"]
 mod metadata;
 #[path = "external_scaler/streams.rs"]

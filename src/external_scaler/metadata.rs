@@ -9,6 +9,8 @@
 
 mod fault;
 mod keys;
+mod matching;
+mod strategy;
 
 use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr, sync::Arc};
 
@@ -22,7 +24,7 @@ use crate::{
     caseless::Caseless,
     pools::PoolSelector,
     protocol::ScaledObjectRef,
-    trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
+    trigger::{JobsWithoutDemands, ScaledJobId, Trigger, TriggerId},
     wording::{list, nearest, shown},
 };
 
@@ -62,6 +64,7 @@ impl Request {
             return Err(BadMetadata::NamespaceNotAdmitted { namespace, organization: organization.name.to_string() });
         }
         let (pool, metric_name) = metadata.pool()?;
+        let builtin = metadata.builtin()?;
         metadata.refuse_what_is_not_yet()?;
         let max_replicas = metadata.number("maxReplicaCount", 0..=MOST, 100)?;
         let min_replicas = metadata.number("minReplicaCount", 0..=MOST, 0)?;
@@ -70,10 +73,15 @@ impl Request {
         }
         let capabilities: CapabilitySet =
             metadata.given("capabilities").unwrap_or_default().parse().map_err(BadMetadata::Capabilities)?;
+        let strategy = metadata.strategy(builtin.is_some())?;
+        let parent = match builtin {
+            Some(_) => None,
+            None => metadata.text("parent")?.map(Caseless::from),
+        };
         let hints = std::mem::take(&mut metadata.hints);
         let trigger = Trigger {
             capabilities: Arc::new(capabilities),
-            parent: metadata.text("parent")?.map(Caseless::from),
+            parent,
             jobs_without_demands: metadata.choice(
                 "jobsWithoutDemands",
                 &[
@@ -82,9 +90,8 @@ impl Request {
                     ("last", JobsWithoutDemands::Last),
                 ],
             )?,
-            strategy: metadata
-                .choice("scalingStrategy", &[("default", Strategy::Default), ("none", Strategy::ScaledObject)])?,
-            builtin: None,
+            strategy,
+            builtin,
             agent_names: match metadata.given("agentNamePattern") {
                 Some(pattern) => pattern.parse().map_err(BadMetadata::Pattern)?,
                 None => AgentNamePattern::of_scaled_job(&name),
@@ -154,6 +161,12 @@ impl Metadata {
         })
     }
 
+    /// Refuses a key that another one makes meaningless.
+    fn refuse(&self, key: &'static str, beside: &'static str, mend: &'static str) -> Result<(), BadMetadata> {
+        let Some(value) = self.given(key) else { return Ok(()) };
+        Err(BadMetadata::Contradiction { key, value: shown(value), beside, mend })
+    }
+
     /// One of some words, the first where none is written.
     fn choice<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Result<T, BadMetadata> {
         let written = self.text(key)?.unwrap_or(words[0].0);
@@ -161,6 +174,18 @@ impl Metadata {
             let allowed = list(words.iter().map(|(word, _)| word), "or");
             BadMetadata::NotAChoice { key, value: shown(written), allowed }
         })
+    }
+
+    /// Yes or no, in the words that KEDA takes; like KEDA, an empty one is as good as none.
+    fn flag(&self, key: &'static str, default: bool) -> Result<bool, BadMetadata> {
+        match self.given(key) {
+            None | Some("") => Ok(default),
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+            Some(value) => {
+                Err(BadMetadata::NotAChoice { key, value: shown(value), allowed: list(["true", "false"], "or") })
+            }
+        }
     }
 
     /// At most one of some keys, with its value.
@@ -196,21 +221,12 @@ impl Metadata {
 
     /// Values that the contract knows and this version does nothing about.
     fn refuse_what_is_not_yet(&self) -> Result<(), BadMetadata> {
-        let not_yet = [
-            ("matching", "builtin", "leave it out, and list what the agents offer in `capabilities`"),
-            ("capabilitiesFrom", "learned", "leave it out, and list what the agents offer in `capabilities`"),
-            ("capabilitiesFrom", "environment", "leave it out, and list what the agents offer in `capabilities`"),
-            ("scalingStrategy", "accurate", "use `default` here and in the ScaledJob, or `none` for a ScaledObject"),
-            ("scalingStrategy", "eager", "use `default` here and in the ScaledJob, or `none` for a ScaledObject"),
-            ("scalingStrategy", "custom", "use `default` here and in the ScaledJob, or `none` for a ScaledObject"),
-        ];
-        for (key, value, mend) in not_yet {
-            if self.given(key) == Some(value) {
-                return Err(BadMetadata::ValueNotYet { key, value: value.to_owned(), mend });
-            }
+        let mend = "leave it out, and list what the agents offer in `capabilities`";
+        let key = "capabilitiesFrom";
+        if let Some(value @ ("learned" | "environment")) = self.given(key) {
+            return Err(BadMetadata::ValueNotYet { key, value: value.to_owned(), mend });
         }
-        self.choice("matching", &[("capabilities", ())])?;
-        self.choice("capabilitiesFrom", &[("declared", ())])
+        self.choice(key, &[("declared", ())])
     }
 }
 

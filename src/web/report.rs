@@ -61,6 +61,8 @@ pub(super) struct Trigger<'a> {
     pub(super) organization: &'a str,
     pub(super) pool: &'a str,
     pub(super) scaled_job: ScaledJobName<'a>,
+    /// Whose rules say which jobs count.
+    pub(super) matching: &'static str,
     pub(super) capabilities: BTreeMap<&'a str, &'a str>,
     pub(super) parent: Option<&'a str>,
     pub(super) jobs_without_demands: &'static str,
@@ -189,8 +191,12 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         organization: &seen.organization,
         pool: &seen.name,
         scaled_job: (&own.id).into(),
+        matching: if trigger.builtin.is_some() { "builtin" } else { "capabilities" },
         capabilities: capabilities.sorted().into_iter().collect(),
-        parent: trigger.parent.as_ref().map(Caseless::as_str),
+        parent: match &trigger.builtin {
+            Some(builtin) => builtin.parent.as_deref(),
+            None => trigger.parent.as_ref().map(Caseless::as_str),
+        },
         jobs_without_demands: match trigger.jobs_without_demands {
             JobsWithoutDemands::Take => "take",
             JobsWithoutDemands::Leave => "leave",

@@ -214,6 +214,20 @@ fn accurate_and_eager_get_the_agents_that_are_missing() {
 }
 
 #[test]
+fn a_trigger_that_counts_as_the_builtin_scaler_does_takes_no_part_in_sharing_out_jobs() {
+    let mut builtin = trigger("B", "");
+    builtin.builtin = Some(azp_scaler::builtin::Builtin { demands: "docker".to_owned(), ..Default::default() });
+    let foreign = agent("vm-1", "docker");
+    let queue = [jobs(1, 3, &["docker"]), jobs(4, 2, &["java"]), vec![job(9, &["docker"]).on(&foreign)]].concat();
+    let (values, decision) = Scene::new([builtin.clone(), trigger("T", "docker")]).look(&queue, &[foreign]);
+    assert_eq!(values, [4, 3], "it counts jobs that others serve, and those that run elsewhere");
+    assert_eq!(count(&decision, "unmatched"), 2);
+    let mut settling = pool(jiff::SignedDuration::from_secs(30));
+    let answer = settling.ask(&std::sync::Arc::new(builtin), &snapshot(0, &queue[..3], &[]), at(0));
+    assert_eq!(answer.unwrap().value, 3, "and at once");
+}
+
+#[test]
 fn case_34_the_job_whose_agent_was_taken_inherits_the_place() {
     let mut scene = Scene::new([with_max(trigger("S", "docker"), 1), trigger("L", "docker, gpu")]);
     let queue = jobs(1, 2, &["docker"]);

@@ -126,6 +126,48 @@ async fn bad_metadata_is_an_invalid_argument_of_every_method() {
     }
 }
 
+/// Keys and values of a reference.
+type Entries = &'static [(&'static str, &'static str)];
+
+/// What contradicts itself or is out of range, as KEDA is told it: the key, its value and the mend.
+#[tokio::test]
+async fn each_wrong_value_is_named_with_its_mend() {
+    let world = World::new();
+    let (mut keda, ..) = world.serve().await;
+    let rows: [(Entries, &str, &str); 9] = [
+        (&[("maxReplicaCount", "-1")], "`maxReplicaCount` is `-1`", "a whole number from 0 to 2147483647"),
+        (&[("priority", "high")], "`priority` is `high`", "a whole number from -2147483648 to 2147483647"),
+        (
+            &[("minReplicaCount", "3"), ("maxReplicaCount", "2")],
+            "`minReplicaCount` is `3` and `maxReplicaCount` is `2`",
+            "can't be above the maximum",
+        ),
+        (&[("poolID", "7")], "`poolName` and `poolID` are both given", "keep one of them"),
+        (&[("scalingStrategy", "custom")], "`scalingStrategy` is `custom`", "or write `scalingStrategy: default`"),
+        (
+            &[("customScalingQueueLengthDeduction", "1")],
+            "`customScalingQueueLengthDeduction` is `1`",
+            "or write `scalingStrategy: custom`, as in the ScaledJob",
+        ),
+        (
+            &[("scalingStrategy", "custom"), ("customScalingRunningJobPercentage", "half")],
+            "`customScalingRunningJobPercentage` is `half`",
+            "such as `0.5`",
+        ),
+        (&[("matching", "builtin"), ("priority", "1")], "`priority` is `1`", "leave one of the two out"),
+        (
+            &[("matching", "builtin"), ("scaleOnInFlight", "yes")],
+            "`scaleOnInFlight` is `yes`",
+            "it must be `true` or `false`",
+        ),
+    ];
+    for (entries, what, mend) in rows {
+        let status = keda.get_metrics(metrics(reference(entries))).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{entries:?}");
+        assert!(status.message().starts_with(what) && status.message().ends_with(mend), "{}", status.message());
+    }
+}
+
 #[tokio::test]
 async fn a_namespace_that_is_not_admitted_is_denied() {
     let world = World::new();

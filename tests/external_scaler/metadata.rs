@@ -179,8 +179,11 @@ fn unknown_keys_and_words_are_told_the_known_ones() {
         fault(&[("jobsWithoutDemands", "skip")]),
         "`jobsWithoutDemands` is `skip`: it must be `take`, `leave` or `last`"
     );
-    assert_eq!(fault(&[("scalingStrategy", "fast")]), "`scalingStrategy` is `fast`: it must be `default` or `none`");
-    assert_eq!(fault(&[("matching", "exact")]), "`matching` is `exact`: it must be `capabilities`");
+    assert_eq!(
+        fault(&[("scalingStrategy", "fast")]),
+        "`scalingStrategy` is `fast`: it must be `default`, `accurate`, `eager`, `custom` or `none`"
+    );
+    assert_eq!(fault(&[("matching", "exact")]), "`matching` is `exact`: it must be `capabilities` or `builtin`");
     assert_eq!(fault(&[("capabilities", "docker java")]), {
         "`capabilities`: `docker java` has a blank in its name, which no demand can ask for: separate capabilities by \
          commas or new lines"
@@ -191,19 +194,8 @@ fn unknown_keys_and_words_are_told_the_known_ones() {
 #[test]
 fn what_this_version_does_not_do_is_refused_with_what_to_write_instead() {
     for (key, value, mend) in [
-        ("demands", "docker", "list what this ScaledJob's agents offer in `capabilities`"),
-        ("requireAllDemands", "true", "`capabilities`"),
-        ("requireAllDemandsAndIgnoreOthers", "true", "`capabilities`"),
-        ("caseInsensitiveDemandsProcessing", "true", "`capabilities`"),
-        ("scaleOnInFlight", "true", "leave it out"),
-        ("matching", "builtin", "`capabilities`"),
         ("capabilitiesFrom", "learned", "`capabilities`"),
         ("capabilitiesFrom", "environment", "`capabilities`"),
-        ("scalingStrategy", "accurate", "use `default`"),
-        ("scalingStrategy", "eager", "use `default`"),
-        ("scalingStrategy", "custom", "use `default`"),
-        ("customScalingQueueLengthDeduction", "1", "`scalingStrategy.strategy: default`"),
-        ("customScalingRunningJobPercentage", "0.5", "`scalingStrategy.strategy: default`"),
         ("placeholder", "managed", "register an offline agent"),
     ] {
         let fault = fault(&[(key, value)]);

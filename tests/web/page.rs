@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use azp_scaler::{pools::FailureClass, web::Readiness};
+use azp_scaler::{builtin::Builtin, pools::FailureClass, web::Readiness};
 
 use crate::world::{World, full, job, trigger};
 
@@ -170,6 +170,20 @@ async fn empty_places_say_what_to_do() {
     place.see(&[], &[]);
     place.ask(&[Arc::new(trigger("docker-linux", "docker", 10))]);
     check(&page(&world, "idle.html").await, &["No job waits.", "No job runs.", "No agent is registered."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_number_a_trigger_wants_is_told() {
+    let world = World::new();
+    let mut like_keda = trigger("docker-linux", "", 10);
+    like_keda.builtin = Some(Builtin { parent: Some("template".to_owned()), ..Builtin::default() });
+    let triggers = [Arc::new(like_keda)];
+    let place = world.settled(12, "build", &triggers).await;
+    place.see(&[], &[]);
+    place.ask(&triggers);
+    check(&page(&world, "builtin.html").await, &["counts like KEDA’s built-in scaler as agent template"]);
+    let told = &world.pages().get("/api/v1/triggers").await.json()["triggers"][0];
+    assert_eq!((&told["matching"], &told["parent"]), (&"builtin".into(), &"template".into()));
 }
 
 #[tokio::test(start_paused = true)]

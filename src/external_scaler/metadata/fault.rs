@@ -98,6 +98,32 @@ pub enum BadMetadata {
         /// The maximum.
         most: u32,
     },
+    /// Not a number, where parts of one are allowed.
+    #[error("`{key}` is `{value}`: it must be a number, such as `0.5`")]
+    NotAFraction {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A key that another one makes meaningless.
+    #[error("`{key}` is `{value}`, which means nothing {beside}: {mend}")]
+    Contradiction {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What makes it so.
+        beside: &'static str,
+        /// What to write instead.
+        mend: &'static str,
+    },
+    /// A strategy without the number that makes it one.
+    #[error(
+        "`scalingStrategy` is `custom`, and `customScalingRunningJobPercentage` is not given, without which KEDA itself uses \
+         `default`: give the ScaledJob's own, such as `0.5`, or write `scalingStrategy: default`"
+    )]
+    CustomWithoutPercentage,
     /// Capabilities that can't be read.
     #[error("`capabilities`: {0}")]
     Capabilities(#[source] BadCapabilities),

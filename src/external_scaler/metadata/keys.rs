@@ -15,9 +15,6 @@ pub(super) enum Role {
     Secret(&'static str),
 }
 
-const CAPABILITIES: &str =
-    "leave it out, and list what this ScaledJob's agents offer in `capabilities`, such as `docker, java=17`";
-const STRATEGY: &str = "leave it out, and set `scalingStrategy.strategy: default` in the ScaledJob, which this scaler's numbers are made for";
 const TOKEN: &str = "leave it out, and give the scaler's configuration the organization's credential";
 
 /// Every key that is known.
@@ -49,13 +46,13 @@ pub(super) const KEYS: [(&str, Role); 35] = [
         "fetchUnfinishedJobsOnly",
         Role::Ignored("`fetchUnfinishedJobsOnly` means nothing here: only unfinished jobs are ever read; leave it out"),
     ),
-    ("demands", Role::NotYet(CAPABILITIES)),
-    ("requireAllDemands", Role::NotYet(CAPABILITIES)),
-    ("requireAllDemandsAndIgnoreOthers", Role::NotYet(CAPABILITIES)),
-    ("caseInsensitiveDemandsProcessing", Role::NotYet(CAPABILITIES)),
-    ("scaleOnInFlight", Role::NotYet("leave it out: jobs count for the ScaledJob whose agents run them")),
-    ("customScalingQueueLengthDeduction", Role::NotYet(STRATEGY)),
-    ("customScalingRunningJobPercentage", Role::NotYet(STRATEGY)),
+    ("demands", Role::Read),
+    ("requireAllDemands", Role::Read),
+    ("requireAllDemandsAndIgnoreOthers", Role::Read),
+    ("caseInsensitiveDemandsProcessing", Role::Read),
+    ("scaleOnInFlight", Role::Read),
+    ("customScalingQueueLengthDeduction", Role::Read),
+    ("customScalingRunningJobPercentage", Role::Read),
     (
         "placeholder",
         Role::NotYet("leave it out, and register an offline agent with these capabilities in the pool by hand"),
