@@ -19,6 +19,7 @@ pub mod answers;
 pub mod claims;
 pub mod cluster;
 pub mod demo;
+pub mod faults;
 pub mod keda;
 pub mod live;
 pub mod organization;

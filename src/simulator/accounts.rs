@@ -28,6 +28,13 @@ pub(super) struct Accounts {
     pub(super) jobs_run: u64,
     pub(super) jobs_on_started_agents: u64,
     pub(super) jobs_cancelled: u64,
+    pub(super) jobs_lost: u64,
+    /// Agents that have been given a job.
+    pub(super) agents_used: u64,
+    /// Agents that have left without a job: why they were started.
+    pub(super) left_unused: Vec<(Cause, Duration)>,
+    /// What went wrong, and how often.
+    pub(super) faults: BTreeMap<&'static str, u64>,
     pub(super) jobs_no_trigger_fits: u64,
     pub(super) failed_polls: u64,
     pub(super) requests: BTreeMap<Endpoint, u64>,
@@ -76,6 +83,9 @@ impl Accounts {
             jobs_run: self.jobs_run,
             jobs_on_started_agents: self.jobs_on_started_agents,
             jobs_cancelled: self.jobs_cancelled,
+            jobs_lost: self.jobs_lost,
+            agents_used: self.agents_used,
+            faults: self.faults.clone(),
             jobs_no_trigger_fits: self.jobs_no_trigger_fits,
             agents_started: started,
             agents_on_their_way: on_their_way,
@@ -116,6 +126,12 @@ pub struct Summary {
     pub jobs_on_started_agents: u64,
     /// Jobs that were cancelled while they waited.
     pub jobs_cancelled: u64,
+    /// Jobs whose agents died.
+    pub jobs_lost: u64,
+    /// Agents that KEDA started and that were given a job.
+    pub agents_used: u64,
+    /// What went wrong, and how often.
+    pub faults: BTreeMap<&'static str, u64>,
     /// Jobs that no agent of any ScaledJob could run.
     pub jobs_no_trigger_fits: u64,
     /// Agents that KEDA started.

@@ -24,6 +24,20 @@ pub(super) enum Event {
     PodStart { job: JobKey },
     /// A pod's agent registers.
     Registration { job: JobKey },
+    /// The cluster kills a pod.
+    Eviction { job: JobKey },
+    /// A pod fails before its agent has registered.
+    Failure { job: JobKey },
+    /// An agent that has waited for its job for long enough leaves.
+    GivingUp { job: JobKey },
+    /// An agent loses its session, or finds it again.
+    Session { job: JobKey, online: bool },
+    /// Azure gives up a job whose agent is gone.
+    LeaseEnd { pool: i64, request: RequestId },
+    /// One of the plan's disturbances.
+    Disturbance { place: usize },
+    /// From now on nothing goes wrong.
+    Calm,
     /// An agent that has run its job goes offline.
     Leaving { job: JobKey },
     /// A Kubernetes Job is finished.

@@ -17,21 +17,21 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     cluster::{Cluster, JobKey, KubernetesJob},
+    faults::Fate,
     keda::Strategy,
 };
 use crate::{
-    decision::{Decision, Placement},
+    decision::{AgentState, Decision, Placement},
     job_request::RequestId,
     trigger::ScaledJobId,
 };
 
 /// Why an agent was started that never ran a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// Staleness: when KEDA acted, the job already had an agent or was gone.
     StaleJob,
@@ -53,6 +53,17 @@ pub enum Cause {
     StartUpRace,
     /// Kept idle on purpose: `minReplicaCount`.
     MinimumReplicas,
+    /// Another ScaledJob's agent, started for the same job, ran it, and in between the scaler had been restarted, a ScaledJob
+    /// edited, an agent disbelieved or a look at the pool gone wrong: what it knew of the job was lost.
+    Upheaval,
+    /// An idle agent had let the job wait past the grace, so another was started.
+    Distrusted,
+    /// The agent waited for a licence for longer than agents wait.
+    GaveUp,
+    /// Its ScaledJob was deleted, or its image broken.
+    ScaledJobGone,
+    /// A fault of its own.
+    Fault(Fate),
     /// No cause was found, which is a fault of the scaler or of the simulator.
     Unexplained,
 }
@@ -71,8 +82,19 @@ impl Cause {
             Self::Cancelled => "the job was cancelled while it waited",
             Self::StartUpRace => "the strategy does not see agents on their way",
             Self::MinimumReplicas => "kept idle by minReplicaCount",
+            Self::Upheaval => "started twice, around a restart, an edit, a doubt or a wrong look",
+            Self::Distrusted => "an idle agent let the job wait past the grace",
+            Self::GaveUp => "waited for a licence for longer than agents wait",
+            Self::ScaledJobGone => "its ScaledJob was deleted or its image broken",
+            Self::Fault(fate) => fate.text(),
             Self::Unexplained => "UNEXPLAINED",
         }
+    }
+}
+
+impl Serialize for Cause {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.text())
     }
 }
 
@@ -95,6 +117,8 @@ pub struct Basis {
     pub wanted: Vec<RequestId>,
     /// Azure's numbers of the ScaledJob's online agents.
     pub counted: BTreeSet<i64>,
+    /// Azure's numbers of agents that the decision did not believe.
+    pub distrusted: BTreeSet<i64>,
 }
 
 impl Basis {
@@ -114,7 +138,12 @@ impl Basis {
             seen_at,
             wanted: jobs.filter(|(_, placement)| wanted(placement)).map(|(job, _)| job.id).collect(),
             counted: agents
+                .clone()
                 .filter(|(agent, standing)| agent.online && owned(standing.owner))
+                .map(|(agent, _)| agent.id)
+                .collect(),
+            distrusted: agents
+                .filter(|(_, standing)| standing.state == AgentState::NotTakingJobs)
                 .map(|(agent, _)| agent.id)
                 .collect(),
         }
@@ -142,6 +171,7 @@ pub(super) fn claim(
     is_queued: impl Fn(RequestId) -> bool,
 ) -> Vec<Claim> {
     let scaling = cluster.scaled_jobs[scaled_job].plan.scaling.clone();
+    disbelieve(cluster, basis);
     let sisters = cluster.jobs.values().filter(|job| job.scaled_job == scaled_job);
     let claimed: BTreeSet<RequestId> =
         sisters.clone().filter(|job| job.is_unused()).filter_map(|job| job.claim.request()).collect();
@@ -177,8 +207,24 @@ pub(super) fn claim(
     claims.take(created as usize).collect()
 }
 
+/// Agents that the decision did not believe have lost their jobs: others are started for them.
+fn disbelieve(cluster: &mut Cluster, basis: &Basis) {
+    let is_distrusted = |job: &&mut KubernetesJob| job.agent.is_some_and(|agent| basis.distrusted.contains(&agent));
+    for job in cluster.jobs.values_mut().filter(|job| job.is_unused()).filter(is_distrusted) {
+        if job.claim.request().is_some() {
+            job.claim = Claim::lost(Cause::Distrusted);
+        }
+    }
+}
+
 /// Azure has given a job to an agent.
-pub(super) fn taken(jobs: &mut BTreeMap<JobKey, KubernetesJob>, request: RequestId, taker: Taker) {
+/// `upheaval` is when something last happened that makes the scaler lose what it knew.
+pub(super) fn taken(
+    jobs: &mut BTreeMap<JobKey, KubernetesJob>,
+    request: RequestId,
+    taker: Taker,
+    upheaval: Option<Duration>,
+) {
     let own = taker.job.and_then(|key| jobs.get(&key)).map(|job| (job.scaled_job, job.claim));
     let losers = jobs.iter_mut().filter(|(key, job)| Some(**key) != taker.job && job.is_unused());
     for (_, loser) in losers {
@@ -188,6 +234,9 @@ pub(super) fn taken(jobs: &mut BTreeMap<JobKey, KubernetesJob>, request: Request
         }
         loser.claim = match own {
             Some((scaled_job, claim)) if scaled_job == loser.scaled_job => claim,
+            Some((_, claim)) if claim.request() == Some(request) && upheaval.is_some_and(|at| at >= seen_at) => {
+                Claim::lost(Cause::Upheaval)
+            }
             Some((_, claim)) if claim.request() == Some(request) => Claim::lost(Cause::StartedTwice),
             _ if taker.free_since <= seen_at => Claim::lost(Cause::WasIdle),
             Some(_) => Claim::lost(Cause::OtherScaledJob),
@@ -224,7 +273,9 @@ impl Claim {
         }
     }
 
-    fn lost(cause: Cause) -> Self {
+    /// A claim on nothing.
+    #[must_use]
+    pub fn lost(cause: Cause) -> Self {
         Self::Lost(cause, Duration::ZERO)
     }
 }

@@ -4,7 +4,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{claims::Claim, keda::JobCount, organization::Registered, plan::ScaledJobPlan};
+use super::{
+    claims::Claim,
+    faults::{Broken, Fate},
+    keda::JobCount,
+    organization::Registered,
+    plan::ScaledJobPlan,
+};
 
 /// Tells the Kubernetes Jobs of a world apart, in the order in which they were created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +23,12 @@ pub struct SimulatedScaledJob {
     pub plan: ScaledJobPlan,
     /// What its agents register with.
     pub registers_with: Arc<Registered>,
+    /// Whether KEDA passes it over.
+    pub paused: bool,
+    /// Whether it is there no more.
+    pub deleted: bool,
+    /// How its image is broken, where it is.
+    pub broken: Option<Broken>,
 }
 
 /// A Kubernetes Job with its one pod and its one agent.
@@ -32,6 +44,12 @@ pub struct KubernetesJob {
     pub agent: Option<i64>,
     /// What it was started for.
     pub claim: Claim,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Whether its agent has been given a job.
+    pub used: bool,
+    /// What its agent registers with.
+    pub registers_with: Arc<Registered>,
 }
 
 /// How far a Kubernetes Job is.
@@ -78,12 +96,14 @@ pub struct Cluster {
 
 impl Cluster {
     /// Creates a Kubernetes Job.
-    pub fn create(&mut self, scaled_job: usize, claim: Claim, random: &mut fastrand::Rng) -> JobKey {
+    pub fn create(&mut self, scaled_job: usize, claim: Claim, fate: Fate, random: &mut fastrand::Rng) -> JobKey {
         let name = &self.scaled_jobs[scaled_job].plan.id.name;
         let pod = format!("{name}-{}-{}", suffix(random), suffix(random)).into();
         let key = JobKey(self.created);
         self.created += 1;
-        self.jobs.insert(key, KubernetesJob { scaled_job, pod, stage: Stage::Pending, agent: None, claim });
+        let registers_with = Arc::clone(&self.scaled_jobs[scaled_job].registers_with);
+        let (stage, agent, used) = (Stage::Pending, None, false);
+        self.jobs.insert(key, KubernetesJob { scaled_job, pod, stage, agent, claim, fate, used, registers_with });
         key
     }
 

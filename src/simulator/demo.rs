@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    faults::Faults,
     keda::{Scaling, Strategy},
     plan::{AgentPlan, Arrivals, Delays, JobKind, Millis, Plan, PoolPlan, ScaledJobPlan},
 };
@@ -42,7 +43,9 @@ pub fn plan(seed: u64, begins_at: Timestamp) -> Plan {
             leaving: 100..=400,
             job_end: 100..=400,
             linger: 200..=2_000,
+            patience: None,
         },
+        faults: Faults::default(),
     }
 }
 
@@ -52,6 +55,8 @@ fn scaled_job(name: &str, capabilities: &[(&str, &str)], max_replicas: u32) -> S
         pool: POOL_ID,
         capabilities: CapabilitySet::new(capabilities.iter().copied()),
         scaling: Scaling { strategy: Strategy::Default, min_replicas: 0, max_replicas },
+        priority: 100,
+        target: 1,
         polling_interval: Duration::from_secs(1),
     }
 }

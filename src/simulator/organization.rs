@@ -50,6 +50,8 @@ pub struct SimulatedAgent {
     pub enabled: bool,
     /// Whether it leaves after one job.
     pub ephemeral: bool,
+    /// Whether it takes no jobs, though it seems to.
+    pub hung: bool,
     /// When it registered.
     pub created_at: Duration,
     /// When `online` last changed.
@@ -123,7 +125,7 @@ impl Registered {
 impl SimulatedAgent {
     fn is_idle(&self) -> bool {
         let spent = self.ephemeral && self.last_completed.is_some();
-        self.online && self.enabled && self.assigned.is_none() && !spent
+        self.online && self.enabled && !self.hung && self.assigned.is_none() && !spent
     }
 }
 
@@ -237,11 +239,31 @@ impl SimulatedPool {
 
     /// An agent loses its session.
     pub fn go_offline(&mut self, agent: i64, at: Duration) {
-        self.idle.remove(&agent);
-        if let Some(agent) = self.agents.get_mut(&agent) {
+        self.change(agent, |agent| {
             agent.online = false;
             agent.status_changed_at = at;
+        });
+    }
+
+    /// Changes what an agent is.
+    pub fn change(&mut self, agent: i64, change: impl FnOnce(&mut SimulatedAgent)) {
+        if let Some(changed) = self.agents.get_mut(&agent) {
+            change(changed);
+            if changed.is_idle() {
+                self.idle.insert(agent);
+            } else {
+                self.idle.remove(&agent);
+            }
         }
+    }
+
+    /// An agent that holds a job is given another one that it satisfies, the oldest.
+    pub fn second_job(&mut self, agent: i64, may_run: impl Fn(Parallelism) -> bool) -> Option<RequestId> {
+        let Self { queued, agents, fits, .. } = self;
+        let set = agents.get(&agent)?.set;
+        let oldest = queued.iter().enumerate().filter_map(|(wanted, ids)| Some((wanted, *ids.first()?)));
+        let fit = oldest.filter(|(wanted, _)| may_run(fits.demands[*wanted].parallelism) && fits.satisfied(*wanted, set));
+        fit.map(|(_, id)| id).min()
     }
 
     /// An agent's registration is removed.
@@ -262,6 +284,7 @@ impl SimulatedAgent {
             online: true,
             enabled: true,
             ephemeral,
+            hung: false,
             created_at: at,
             status_changed_at: at,
             free_since: at,

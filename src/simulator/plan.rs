@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration}
 
 use jiff::Timestamp;
 
-use super::keda::{Scaling, Strategy};
+use super::{
+    faults::Faults,
+    keda::{Scaling, Strategy},
+};
 use crate::{capability::CapabilitySet, job_request::Parallelism, parallel_jobs::Each, trigger::ScaledJobId};
 
 /// A range of milliseconds to draw from.
@@ -29,6 +32,8 @@ pub struct Plan {
     pub scaled_jobs: Vec<ScaledJobPlan>,
     /// How long things take.
     pub delays: Delays,
+    /// What goes wrong.
+    pub faults: Faults,
 }
 
 /// A pool.
@@ -98,6 +103,10 @@ pub struct ScaledJobPlan {
     pub capabilities: CapabilitySet,
     /// What KEDA's arithmetic reads.
     pub scaling: Scaling,
+    /// Which trigger goes first when several fit.
+    pub priority: i32,
+    /// `targetPipelinesQueueLength`.
+    pub target: u32,
     /// From one poll to the next.
     pub polling_interval: Duration,
 }
@@ -119,6 +128,8 @@ pub struct Delays {
     pub job_end: Millis,
     /// From there to the agent being no longer registered.
     pub linger: Millis,
+    /// How long an agent waits for its job before it leaves; for ever where nothing is said.
+    pub patience: Option<Millis>,
 }
 
 impl ScaledJobPlan {
@@ -137,6 +148,12 @@ impl ScaledJobPlan {
             ("capabilities".to_owned(), capabilities.join(", ")),
             ("maxReplicaCount".to_owned(), self.scaling.max_replicas.to_string()),
         ]);
+        if self.priority != 100 {
+            metadata.insert("priority".to_owned(), self.priority.to_string());
+        }
+        if self.target != 1 {
+            metadata.insert("targetPipelinesQueueLength".to_owned(), self.target.to_string());
+        }
         if self.scaling.min_replicas > 0 {
             metadata.insert("minReplicaCount".to_owned(), self.scaling.min_replicas.to_string());
         }

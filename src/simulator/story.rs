@@ -68,6 +68,11 @@ pub enum Happening {
     },
     /// No more jobs arrive by themselves.
     ArrivalsStopped,
+    /// Something happened from outside.
+    Disturbed {
+        /// What.
+        what: String,
+    },
 }
 
 /// The last events of a world.
@@ -130,6 +135,7 @@ impl fmt::Display for Happening {
             Self::Failed { scaled_job } => write!(f, "the scaler fails to answer for {scaled_job}"),
             Self::Agent { agent, did } => write!(f, "agent {agent} {did}"),
             Self::ArrivalsStopped => f.write_str("no more jobs arrive"),
+            Self::Disturbed { what } => f.write_str(what),
         }
     }
 }

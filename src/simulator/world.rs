@@ -7,15 +7,24 @@
 //!
 //! Moments are counted from the world's beginning. Nothing here reads a clock: the driver says how far to go.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod azure;
+mod pods;
+mod trouble;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     accounts::{Accounts, Endpoint, Summary},
     agenda::{Agenda, Event},
-    claims::{self, Basis, Taker},
-    cluster::{Cluster, JobKey, SimulatedScaledJob, Stage},
+    claims::{self, Basis, Cause},
+    cluster::{Cluster, SimulatedScaledJob},
+    faults::Fate,
     keda::{Reply, jobs_to_create},
     licences::Licences,
     organization::{Registered, SimulatedAgent, SimulatedPool},
@@ -46,6 +55,12 @@ pub struct World {
     arrivals_stopped: bool,
     next_request: i64,
     next_agent: i64,
+    /// Until when KEDA does not poll.
+    keda_down_until: Duration,
+    /// When something last happened that makes a scaler lose what it knew.
+    upheaval: Option<Duration>,
+    /// Jobs whose agents are gone, and which Azure has not given up yet.
+    lost: BTreeSet<RequestId>,
 }
 
 impl World {
@@ -65,6 +80,9 @@ impl World {
             arrivals_stopped: false,
             next_request: 1,
             next_agent: 1,
+            keda_down_until: Duration::ZERO,
+            upheaval: None,
+            lost: BTreeSet::new(),
             plan,
         };
         for pool in &world.plan.pools {
@@ -86,10 +104,22 @@ impl World {
         }
         for (place, plan) in world.plan.scaled_jobs.iter().enumerate() {
             let registers_with = Arc::new(Registered::new(plan.capabilities.over(&every_agent_has)));
-            world.cluster.scaled_jobs.push(SimulatedScaledJob { plan: plan.clone(), registers_with });
+            world.cluster.scaled_jobs.push(SimulatedScaledJob {
+                plan: plan.clone(),
+                registers_with,
+                paused: false,
+                deleted: false,
+                broken: None,
+            });
             let interval = u64::try_from(plan.polling_interval.as_millis()).unwrap_or(u64::MAX);
             let phase = draw(&mut world.random, &(0..=interval));
             world.agenda.enter(phase, Event::Poll { scaled_job: place });
+        }
+        for (place, (at, _)) in world.plan.faults.disturbances.iter().enumerate() {
+            world.agenda.enter(*at, Event::Disturbance { place });
+        }
+        if !world.plan.faults.until.is_zero() {
+            world.agenda.enter(world.plan.faults.until, Event::Calm);
         }
         world
     }
@@ -139,10 +169,7 @@ impl World {
     /// Sets how many jobs may run at once from now on; jobs that run go on.
     pub fn set_parallel_jobs(&mut self, parallelism: Parallelism, limit: Option<u32>) {
         self.licences.set_limit(parallelism, limit);
-        let waiting = self.pools.values().flat_map(|pool| std::iter::repeat_n(pool.id, pool.queued().count()));
-        for pool in waiting.collect::<Vec<_>>() {
-            self.enter_after(self.plan.delays.assignment.clone(), Event::Assignment { pool });
-        }
+        self.azure_looks_again();
     }
 
     /// The cluster.
@@ -177,7 +204,10 @@ impl World {
             if let Event::Poll { scaled_job } = event {
                 let interval = self.cluster.scaled_jobs[scaled_job].plan.polling_interval;
                 self.agenda.enter(at + interval, event);
-                poll(self, scaled_job);
+                let SimulatedScaledJob { paused, deleted, .. } = self.cluster.scaled_jobs[scaled_job];
+                if !paused && !deleted && at >= self.keda_down_until {
+                    poll(self, scaled_job);
+                }
             } else {
                 self.happen(event);
             }
@@ -190,7 +220,11 @@ impl World {
     pub fn reply(&mut self, scaled_job: usize, reply: Reply, basis: &Basis) {
         let count = self.cluster.count(scaled_job);
         let plan = &self.cluster.scaled_jobs[scaled_job].plan;
-        let created = jobs_to_create(&plan.scaling, reply, count);
+        let created = if self.cluster.scaled_jobs[scaled_job].deleted {
+            0
+        } else {
+            jobs_to_create(&plan.scaling, reply, count)
+        };
         if created == 0 {
             return;
         }
@@ -202,8 +236,7 @@ impl World {
         let age = self.now.saturating_sub(basis.seen_at);
         let is_queued = |request| self.pools.get(&pool).is_some_and(|pool| pool.is_queued(request));
         for claim in claims::claim(&mut self.cluster, scaled_job, created, basis, age, is_queued) {
-            let job = self.cluster.create(scaled_job, claim, &mut self.random);
-            self.enter_after(self.plan.delays.pod_start.clone(), Event::PodStart { job });
+            self.create(scaled_job, claim);
         }
     }
 
@@ -259,12 +292,13 @@ impl World {
     /// The world summed up as it stands; an agent that has no job yet counts as surplus unless its job waits for it.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let unused = self.cluster.jobs.values().filter(|job| job.is_unused());
+        let unused = self.cluster.jobs.values().filter(|job| !job.used);
         let causes = unused.map(|job| {
             let pool = self.pools.get(&self.cluster.scaled_jobs[job.scaled_job].plan.pool);
             job.claim.cause_of_surplus(|request| pool.is_some_and(|pool| pool.is_queued(request)))
         });
-        self.accounts.sum_up(self.now, self.cluster.created, causes)
+        let left = self.accounts.left_unused.iter().map(|cause| Some(*cause));
+        self.accounts.sum_up(self.now, self.cluster.created, causes.chain(left))
     }
 
     fn some_trigger_fits(&self, pool: i64, kind: &JobKind) -> bool {
@@ -291,123 +325,23 @@ impl World {
                     self.tell(Happening::Cancelled { request });
                 }
             }
-            Event::PodStart { job } => {
-                self.enter_stage(job, Stage::Registering);
-                self.enter_after(self.plan.delays.registration.clone(), Event::Registration { job });
-            }
+            Event::LeaseEnd { pool, request } => self.lease_ends(pool, request),
+            Event::PodStart { job } => self.pod_starts(job),
+            Event::Failure { job } => self.kill(job, Cause::Fault(Fate::FailsAtOnce)),
+            Event::Eviction { job } => self.kill(job, Cause::Fault(Fate::Evicted)),
             Event::Registration { job } => self.agent_registers(job),
-            Event::Leaving { job } => {
-                self.of_agent(job, "goes offline", SimulatedPool::go_offline);
-                self.enter_after(self.plan.delays.job_end.clone(), Event::KubernetesJobEnd { job });
+            Event::GivingUp { job } => self.gives_up(job),
+            Event::Session { job, online } => self.session_changes(job, online),
+            Event::Leaving { job } => self.leaves(job),
+            Event::KubernetesJobEnd { job } => self.kubernetes_job_ends(job),
+            Event::Unregistration { job } => self.unregisters(job),
+            Event::Disturbance { place } => {
+                if let Some((_, disturbance)) = self.plan.faults.disturbances.get(place).cloned() {
+                    self.disturb(&disturbance);
+                }
             }
-            Event::KubernetesJobEnd { job } => {
-                self.enter_stage(job, Stage::Finished);
-                self.enter_after(self.plan.delays.linger.clone(), Event::Unregistration { job });
-            }
-            Event::Unregistration { job } => {
-                self.of_agent(job, "is unregistered", |pool, agent, _| pool.unregister(agent));
-                self.cluster.jobs.remove(&job);
-            }
+            Event::Calm => self.calm_down(),
             Event::Poll { .. } => {}
-        }
-    }
-
-    fn jobs_arrive(&mut self, pool: i64) {
-        let Some(plan) = self.plan.pools.iter().find(|plan| plan.id == pool).filter(|_| !self.arrivals_stopped) else {
-            return;
-        };
-        let arrivals = plan.arrivals.clone();
-        for _ in 0..self.random.u32(arrivals.at_once) {
-            let total: u32 = arrivals.kinds.iter().map(|kind| kind.weight).sum();
-            let mut drawn = self.random.u32(..total.max(1));
-            let kind = arrivals.kinds.iter().find(|kind| {
-                let found = drawn < kind.weight;
-                drawn = drawn.saturating_sub(kind.weight);
-                found
-            });
-            if let Some(kind) = kind {
-                self.queue(pool, kind.clone());
-            }
-        }
-        self.enter_after(arrivals.every, Event::Arrival { pool });
-    }
-
-    /// Azure makes one choice; each choice that becomes possible has an entry of its own on the agenda.
-    fn azure_assigns(&mut self, pool_id: i64) {
-        let Some(pool) = self.pools.get_mut(&pool_id) else { return };
-        let Some((request, agent)) = pool.choose(&mut self.random, |parallelism| self.licences.allow(parallelism))
-        else {
-            return;
-        };
-        let chosen = &pool.agents[&agent];
-        let (name, free_since) = (Arc::clone(&chosen.name), chosen.free_since);
-        pool.assign(request, agent, self.now);
-        let assigned = &pool.requests[&request];
-        self.licences.take(assigned.kind.parallelism);
-        self.accounts.waited(self.now.saturating_sub(assigned.queued_at));
-        let runs_for = assigned.kind.runs_for.clone();
-        let job = self.cluster.job_of_agent(agent);
-        if let Some(job) = job {
-            self.accounts.jobs_on_started_agents += 1;
-            self.enter_stage(job, Stage::Busy);
-        }
-        claims::taken(&mut self.cluster.jobs, request, Taker { job, free_since });
-        self.tell(Happening::Assigned { request, agent: name });
-        let received = draw(&mut self.random, &self.plan.delays.receipt);
-        let ended = received + draw(&mut self.random, &runs_for);
-        self.agenda.enter(self.now + received, Event::Receipt { pool: pool_id, request });
-        self.agenda.enter(self.now + ended, Event::JobEnd { pool: pool_id, request });
-    }
-
-    fn job_ends(&mut self, pool: i64, request: RequestId) {
-        let finished = self.pools.get_mut(&pool).and_then(|pool| pool.finish(request, self.now));
-        let Some((agent, kind)) = finished.and_then(|request| Some((request.agent?, request.kind))) else { return };
-        if self.licences.give_back(kind.parallelism) {
-            // Any pool's oldest job may be the one that waited for it.
-            for pool in self.pools.keys().copied().collect::<Vec<_>>() {
-                self.enter_after(self.plan.delays.assignment.clone(), Event::Assignment { pool });
-            }
-        }
-        self.accounts.jobs_run += 1;
-        self.tell(Happening::Ran { request });
-        if let Some(job) = self.cluster.job_of_agent(agent) {
-            self.enter_stage(job, Stage::Leaving);
-            self.enter_after(self.plan.delays.leaving.clone(), Event::Leaving { job });
-        } else {
-            self.enter_after(self.plan.delays.assignment.clone(), Event::Assignment { pool });
-        }
-    }
-
-    fn agent_registers(&mut self, key: JobKey) {
-        let Some(job) = self.cluster.jobs.get_mut(&key) else { return };
-        let scaled_job = &self.cluster.scaled_jobs[job.scaled_job];
-        let pool_id = scaled_job.plan.pool;
-        let registered = Arc::clone(&scaled_job.registers_with);
-        let id = self.next_agent;
-        self.next_agent += 1;
-        job.agent = Some(id);
-        job.stage = Stage::Idle;
-        let name = Arc::clone(&job.pod);
-        if let Some(pool) = self.pools.get_mut(&pool_id) {
-            pool.register(SimulatedAgent::new(id, Arc::clone(&name), registered, true, self.now));
-        }
-        self.tell(Happening::Agent { agent: name, did: "registers" });
-        self.enter_after(self.plan.delays.assignment.clone(), Event::Assignment { pool: pool_id });
-    }
-
-    fn enter_stage(&mut self, job: JobKey, stage: Stage) {
-        if let Some(job) = self.cluster.jobs.get_mut(&job) {
-            job.stage = stage;
-        }
-    }
-
-    fn of_agent(&mut self, job: JobKey, did: &'static str, change: impl Fn(&mut SimulatedPool, i64, Duration)) {
-        let Some(job) = self.cluster.jobs.get(&job) else { return };
-        let pool = self.pools.get_mut(&self.cluster.scaled_jobs[job.scaled_job].plan.pool);
-        if let Some((pool, agent)) = pool.zip(job.agent) {
-            change(pool, agent, self.now);
-            let agent = Arc::clone(&job.pod);
-            self.tell(Happening::Agent { agent, did });
         }
     }
 
