@@ -222,5 +222,6 @@ fn organization(configured: &config::Organization) -> Organization {
         allow_plain_http: configured.allow_plain_http,
         certificate_authority: configured.certificate_authority.clone(),
         proxy: configured.proxy.as_ref().map(ToString::to_string),
+        parallel_jobs: configured.parallel_jobs,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! [AzureDevOps] ──one per organisation──▶ [Client] ──▶ Azure DevOps
-//!       └──one per pool in use──▶ poller ──Look──▶ [Desk](crate::pools::Desk)
+//!       ├──one per pool in use──▶ poller ──Look──▶ [Desk](crate::pools::Desk)
+//!       └──one per organisation in use──▶ licences ──limit, use──▶ [Ledger](crate::parallel_jobs::Ledger)
 //! ```
 //!
 //! Wire types become domain types in [`decode`] and nowhere else. Every failure leaves this edge as a
@@ -14,6 +15,7 @@ pub mod credential;
 pub mod decode;
 pub mod directory;
 mod failure;
+mod licences;
 pub mod organization;
 mod pace;
 mod poller;

@@ -11,6 +11,7 @@
 
 mod address;
 mod credential;
+mod decisions;
 mod fault;
 mod organizations;
 mod section;
@@ -34,7 +35,7 @@ use url::Url;
 pub use fault::{Fault, Faults};
 use section::Section;
 
-use crate::{parallel_jobs::Headroom, pool::Rules, pools::Freshness};
+use crate::{azure_devops::organization::ParallelJobs, parallel_jobs::Headroom, pool::Rules, pools::Freshness};
 
 /// What the program is told.
 #[derive(Clone, Debug)]
@@ -77,6 +78,8 @@ pub struct Organization {
     pub credential: Credential,
     /// The Kubernetes namespaces that may use it; `*` is every one.
     pub namespaces: Vec<String>,
+    /// Where the limit of its parallel jobs comes from.
+    pub parallel_jobs: ParallelJobs,
     /// Certificates to trust besides the usual ones, as PEM.
     pub certificate_authority: Option<PathBuf>,
     /// The proxy to go through.
@@ -103,8 +106,6 @@ pub enum Credential {
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 /// A pool that is looked at less often is not looked at.
 const LONGEST_BACKGROUND: Duration = Duration::from_hours(24);
-/// Pools do not wait longer than this for their triggers.
-const LONGEST_SETTLE: SignedDuration = SignedDuration::from_mins(10);
 /// What the first question of a pool may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(4);
 
@@ -146,12 +147,7 @@ impl Settings {
         });
         let log_format = root.section("log", |log| log.read("format", values::log_format));
         let (freshness, background) = root.section("polling", polling);
-        let settle = root.section("decisions", |decisions| {
-            for key in ["idle_agent_grace", "start_timeout", "failed_starts", "parallel_job_headroom"] {
-                decisions.not_yet(key, &Value::Null, "leave it out");
-            }
-            settle(decisions)
-        });
+        let (rules, headroom) = root.section("decisions", decisions::read);
         root.section("kubernetes", |kubernetes| {
             kubernetes.not_yet("view", &"off".into(), "leave it out, or write `off`");
         });
@@ -165,8 +161,8 @@ impl Settings {
             organizations,
             freshness,
             background,
-            rules: Rules { settle: settle.unwrap_or(Rules::default().settle), ..Rules::default() },
-            headroom: Headroom::Quarter,
+            rules,
+            headroom,
         }
     }
 }
@@ -205,15 +201,6 @@ fn polling(section: &mut Section<'_>) -> (Freshness, Duration) {
         [fresh_for, answer_within, tolerated_age, background].map(Option::unwrap_or_default);
     let first_answer_within = answer_within.max(FIRST_ANSWER);
     (Freshness { fresh_for, answer_within, first_answer_within, tolerated_age }, background)
-}
-
-/// How long a pool may wait for its triggers, if it is written.
-fn settle(section: &mut Section<'_>) -> Option<SignedDuration> {
-    let settle = SignedDuration::try_from(section.read("settle", values::duration)?).ok()?;
-    if settle > LONGEST_SETTLE {
-        section.reject("settle", format!("{settle:#}"), "must be at most `10m`");
-    }
-    Some(settle)
 }
 
 /// A length of time as people write it.

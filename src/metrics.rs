@@ -12,6 +12,9 @@ const POOL: [&str; 2] = ["organization", "pool"];
 /// Labels of a ScaledJob on a pool.
 const SCALED_JOB: [&str; 4] = ["organization", "pool", "namespace", "scaled_job"];
 
+/// Labels of an organisation's licences.
+const PARALLEL_JOBS: [&str; 2] = ["organization", "parallelism"];
+
 /// The program's metrics, registered.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -32,6 +35,10 @@ pub struct Metrics {
     pub job_wait_seconds: HistogramVec,
     /// Registered agents by state.
     pub agents: IntGaugeVec,
+    /// Jobs that may run at once, where there is a limit.
+    pub parallel_jobs_limit: IntGaugeVec,
+    /// Jobs that run in the whole organisation.
+    pub parallel_jobs_used: IntGaugeVec,
     /// How old the last good snapshot is.
     pub snapshot_age_seconds: GaugeVec,
     /// Requests to Azure DevOps by outcome.
@@ -57,40 +64,30 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        let build_info = gauge(&registry, "build_info", "Always 1; the labels tell the version.", &["version"]);
-        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         #[cfg(target_os = "linux")]
         registry
             .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
             .expect("no other metric is named like the process's");
+        let gauge = |name, help, labels: &[&str]| gauge(&registry, name, help, labels);
+        let float_gauge = |name, help, labels: &[&str]| float_gauge(&registry, name, help, labels);
+        let counter = |name, help, labels: &[&str]| counter(&registry, name, help, labels);
+        let build_info = gauge("build_info", "Always 1; the labels tell the version.", &["version"]);
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Self {
-            queued_jobs: gauge(&registry, "queued_jobs", "Job requests that wait for an agent.", &POOL),
+            queued_jobs: gauge("queued_jobs", "Job requests that wait for an agent.", &POOL),
             unplaced_jobs: gauge(
-                &registry,
                 "unplaced_jobs",
                 "Queued job requests that no agent is there or on its way for, by reason.",
                 &["organization", "pool", "reason"],
             ),
             oldest_queued_job_age_seconds: float_gauge(
-                &registry,
                 "oldest_queued_job_age_seconds",
                 "Age of the queued job request that has waited longest; 0 when none waits.",
                 &POOL,
             ),
-            placed_jobs: gauge(
-                &registry,
-                "placed_jobs",
-                "Queued jobs that a ScaledJob starts agents for.",
-                &SCALED_JOB,
-            ),
-            running_jobs: gauge(
-                &registry,
-                "running_jobs",
-                "Own agents of a ScaledJob with a running job.",
-                &SCALED_JOB,
-            ),
+            placed_jobs: gauge("placed_jobs", "Queued jobs that a ScaledJob starts agents for.", &SCALED_JOB),
+            running_jobs: gauge("running_jobs", "Own agents of a ScaledJob with a running job.", &SCALED_JOB),
             trigger_value: float_gauge(
-                &registry,
                 "trigger_value",
                 "What KEDA is told by the decision in force, summed over the triggers.",
                 &SCALED_JOB,
@@ -102,15 +99,23 @@ impl Metrics {
                 &POOL,
                 &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0],
             ),
-            agents: gauge(&registry, "agents", "Registered agents by state.", &["organization", "pool", "state"]),
+            agents: gauge("agents", "Registered agents by state.", &["organization", "pool", "state"]),
+            parallel_jobs_limit: gauge(
+                "parallel_jobs_limit",
+                "Jobs that may run at once in the organization; absent where there is no limit, or none is known.",
+                &PARALLEL_JOBS,
+            ),
+            parallel_jobs_used: gauge(
+                "parallel_jobs_used",
+                "Jobs that run in all pools of the organization, as Azure DevOps said last.",
+                &PARALLEL_JOBS,
+            ),
             snapshot_age_seconds: float_gauge(
-                &registry,
                 "snapshot_age_seconds",
                 "Age of the last good answer about a pool's jobs.",
                 &POOL,
             ),
             azure_requests_total: counter(
-                &registry,
                 "azure_requests_total",
                 "Requests to Azure DevOps by endpoint and outcome.",
                 &["organization", "endpoint", "outcome"],
@@ -123,7 +128,6 @@ impl Metrics {
                 &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0],
             ),
             azure_rate_limit_remaining: gauge(
-                &registry,
                 "azure_rate_limit_remaining",
                 "Units of Azure DevOps' rate limit that remain, as its last answer said.",
                 &["organization"],
@@ -137,7 +141,6 @@ impl Metrics {
                 .expect("names and labels are valid"),
             ),
             grpc_requests_total: counter(
-                &registry,
                 "grpc_requests_total",
                 "Calls of KEDA by method and status.",
                 &["method", "code"],

@@ -189,6 +189,12 @@ impl Desk {
         self.clock.now()
     }
 
+    /// When somebody last wanted a newer snapshot, or the desk was opened.
+    #[must_use]
+    pub fn last_question(&self) -> Timestamp {
+        *self.questions.borrow()
+    }
+
     /// The pool's triggers, memory and decision. Held for a computation only, never while waiting.
     pub fn pool(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)

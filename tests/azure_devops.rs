@@ -7,6 +7,8 @@ mod client;
 mod directory;
 #[path = "azure_devops/fake.rs"]
 mod fake;
+#[path = "azure_devops/licences.rs"]
+mod licences;
 #[path = "azure_devops/poller.rs"]
 mod poller;
 #[path = "azure_devops/world.rs"]

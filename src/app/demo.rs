@@ -13,6 +13,7 @@ use tonic::transport::Endpoint;
 
 use super::{CantStart, Scaler};
 use crate::{
+    azure_devops::organization::ParallelJobs,
     config::{Credential, LogFormat, Organization, Settings},
     decision::Decision,
     parallel_jobs::Headroom,
@@ -122,6 +123,7 @@ fn settings(world: &LiveWorld, token: SecretString) -> Settings {
             url,
             credential: Credential::TokenVariable { name: "AZP_TOKEN".to_owned(), token },
             namespaces: vec!["*".to_owned()],
+            parallel_jobs: ParallelJobs::Auto,
             certificate_authority: None,
             proxy: None,
             allow_plain_http: false,

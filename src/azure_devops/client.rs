@@ -1,4 +1,4 @@
-//! The REST interface of one organisation: three questions, each answered by the domain's types or by a failure.
+//! The REST interface of one organisation: a few questions, each answered by the domain's types or by a failure.
 //!
 //! Redirects are not followed, answers are bounded in size and time, and what is not the answer that was asked for is a
 //! failure, never an empty queue. Where Azure asks for patience, the client remembers until when, for all its users:
@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{
+    StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
@@ -21,13 +24,14 @@ use url::Url;
 
 use super::{
     credential::Credential,
-    decode::{self, AgentReader, NotTheAnswer, PoolReference},
+    decode::{self, AgentReader, Limit, NotTheAnswer, ParallelJobs, PoolReference},
     failure::{Request, class_of},
     organization::{BadOrganization, Organization},
 };
 use crate::{
     agent::Agent,
     caseless::Caseless,
+    job_request::Parallelism,
     metrics::Metrics,
     pools::{Failure, FailureClass, PoolSelector},
     snapshot::Queue,
@@ -58,6 +62,8 @@ enum Endpoint {
     Pools,
     JobRequests,
     Agents,
+    ResourceUsage,
+    ResourceLimits,
 }
 
 /// A token as it was sent.
@@ -139,6 +145,32 @@ impl Client {
         self.ask(Endpoint::Agents, &what, url, |body| reader.read(body)).await
     }
 
+    /// The parallel jobs of the organisation: what may run and what runs, on agents of one's own.
+    ///
+    /// # Errors
+    ///
+    /// When Azure does not say; not found where it has no such thing, as on premises.
+    pub async fn parallel_jobs(&self, parallelism: Parallelism) -> Result<ParallelJobs, Failure> {
+        let mut url = self.url(&["resourceusage"]);
+        let query =
+            [("parallelismTag", parallelism.tag()), ("poolIsHosted", "false"), ("includeRunningRequests", "true")];
+        url.query_pairs_mut().extend_pairs(query);
+        let what = format!("the use of {} parallel jobs", parallelism.label());
+        self.ask(Endpoint::ResourceUsage, &what, url, decode::usage).await
+    }
+
+    /// The limit alone, for where [`parallel_jobs`](Self::parallel_jobs) leaves it out: its documentation promises the
+    /// limit, but the interface is a preview.
+    ///
+    /// # Errors
+    ///
+    /// When Azure does not say.
+    pub async fn parallel_job_limit(&self, parallelism: Parallelism) -> Result<Limit, Failure> {
+        let what = format!("the limit of {} parallel jobs", parallelism.label());
+        let read = |body: &[u8]| decode::limit(body, parallelism);
+        self.ask(Endpoint::ResourceLimits, &what, self.url(&["resourcelimits"]), read).await
+    }
+
     /// How much longer Azure asks for patience; `None` where requests may be made.
     #[must_use]
     pub fn patience_left(&self) -> Option<Duration> {
@@ -177,7 +209,7 @@ impl Client {
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         let started = Instant::now();
-        let answer = self.exchange(self.request(what), url, read).await;
+        let answer = self.exchange(endpoint, self.request(what), url, read).await;
         let (organization, endpoint) = (&*self.organization, endpoint.label());
         let outcome = answer.as_ref().map_or_else(|failure| failure.class.label(), |_| "ok");
         let Metrics { azure_requests_total: total, azure_request_duration_seconds: duration, .. } = &self.metrics;
@@ -189,6 +221,7 @@ impl Client {
 
     async fn exchange<T>(
         &self,
+        endpoint: Endpoint,
         request: Request<'_>,
         url: Url,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
@@ -197,7 +230,8 @@ impl Client {
             self.remember_refused(None);
             request.without_token(&reason)
         })?;
-        let message = self.http.get(url).basic_auth("", Some(token.expose_secret())).build();
+        let message = self.http.get(url).header(ACCEPT, endpoint.accept());
+        let message = message.basic_auth("", Some(token.expose_secret())).build();
         let message = message.map_err(|error| request.unanswered(error))?;
         let header = message.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let header = header.and_then(|value| value.strip_prefix("Basic ")).unwrap_or_default().into();
@@ -227,7 +261,9 @@ impl Client {
         let is_html = is_html || body.trim_ascii_start().starts_with(b"<");
         match class_of(status, is_html, retry_after.is_some()) {
             Some(class) => {
-                if class == FailureClass::NotSignedIn {
+                let class = if endpoint.is_absent(status) { FailureClass::NotFound } else { class };
+                // A token that may not ask for licences may be good for all else.
+                if class == FailureClass::NotSignedIn && !endpoint.is_about_licences() {
                     self.remember_refused(Some(&sent.token));
                 }
                 let said = decode::refusal(&body).map(|said| sent.hide(&said));
@@ -266,7 +302,26 @@ impl Endpoint {
             Self::Pools => "pools",
             Self::JobRequests => "job-requests",
             Self::Agents => "agents",
+            Self::ResourceUsage => "resource-usage",
+            Self::ResourceLimits => "resource-limits",
         }
+    }
+
+    /// The kind and version of the answer that is asked for.
+    fn accept(self) -> &'static str {
+        match self {
+            Self::Pools | Self::JobRequests | Self::Agents => "application/json;api-version=7.0",
+            Self::ResourceUsage | Self::ResourceLimits => "application/json;api-version=7.2-preview.2",
+        }
+    }
+
+    /// Whether a status says that the server has no such part: one on premises may also refuse the preview's version.
+    fn is_absent(self, status: StatusCode) -> bool {
+        self.is_about_licences() && status == StatusCode::BAD_REQUEST
+    }
+
+    fn is_about_licences(self) -> bool {
+        matches!(self, Self::ResourceUsage | Self::ResourceLimits)
     }
 }
 

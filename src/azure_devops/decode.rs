@@ -5,12 +5,16 @@
 //! [`wire`] and the pure core.
 
 mod agents;
+mod usage;
 
 use std::{collections::HashMap, sync::Arc};
 
 use serde::Deserialize;
 
-pub use self::agents::AgentReader;
+pub use self::{
+    agents::AgentReader,
+    usage::{Limit, ParallelJobs, limit, usage, usage_of},
+};
 use super::wire;
 use crate::{
     job_request::{JobRequest, Parallelism, RequestId, ReservedAgent, Title},

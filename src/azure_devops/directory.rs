@@ -4,21 +4,29 @@
 //! (organisation, name or number) ──looked up once──▶ pool ──one each──▶ desk ◀── poller
 //! ```
 //!
-//! Owns the pollers' tasks and stops them. May touch [`pools`](crate::pools) and this edge.
+//! Owns the tasks, a poller for each pool and a [watch over the licences](super::licences) for each organisation, and stops
+//! them. May touch [`pools`](crate::pools) and this edge.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
     time::Duration,
 };
 
-use tokio::time::{Instant, timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use super::{
     client::Client,
     decode::PoolReference,
-    organization::{BadOrganization, Organization},
+    licences::{Desks, Watch},
+    organization::{BadOrganization, Organization, ParallelJobs},
     poller::Poller,
 };
 use crate::{
@@ -49,15 +57,22 @@ pub struct AzureDevOps {
     rules: Rules,
     clock: Clock,
     lookups: Mutex<HashMap<AskedFor, Arc<Lookup>>>,
-    desks: Mutex<Vec<Arc<Desk>>>,
-    pollers: TaskTracker,
+    desks: Desks,
+    metrics: Metrics,
+    tasks: TaskTracker,
     stop: CancellationToken,
+    _stops_when_dropped: DropGuard,
 }
 
 /// An organisation: how it is asked, and what its pools share.
 struct Member {
     client: Arc<Client>,
     ledger: Arc<Ledger>,
+    parallel_jobs: ParallelJobs,
+    /// Told by the pollers of their turns.
+    turned: Arc<Notify>,
+    /// The licences are watched from the first pool on.
+    watched: Once,
 }
 
 /// An organisation and a pool's name or number.
@@ -91,7 +106,13 @@ impl AzureDevOps {
         for organization in organizations {
             match Client::new(organization, metrics.clone()) {
                 Ok(client) => {
-                    members.push(Member { client: Arc::new(client), ledger: Arc::new(Ledger::new(headroom)) });
+                    members.push(Member {
+                        client: Arc::new(client),
+                        ledger: Arc::new(Ledger::new(headroom)),
+                        parallel_jobs: organization.parallel_jobs,
+                        turned: Arc::default(),
+                        watched: Once::new(),
+                    });
                 }
                 Err(fault) => faults.push(fault),
             }
@@ -99,23 +120,26 @@ impl AzureDevOps {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let stop = CancellationToken::new();
         Ok(Self {
             members,
             polling,
             rules,
             clock,
             lookups: Mutex::default(),
-            desks: Mutex::default(),
-            pollers: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            desks: Arc::default(),
+            metrics: metrics.clone(),
+            tasks: TaskTracker::new(),
+            _stops_when_dropped: stop.clone().drop_guard(),
+            stop,
         })
     }
 
-    /// Stops all pollers; false when one has not stopped in time.
+    /// Stops all tasks; false when one has not stopped in time.
     pub async fn stop(&self, deadline: Duration) -> bool {
         self.stop.cancel();
-        self.pollers.close();
-        timeout(deadline, self.pollers.wait()).await.is_ok()
+        self.tasks.close();
+        timeout(deadline, self.tasks.wait()).await.is_ok()
     }
 
     async fn find(&self, organization: &str, selector: &PoolSelector) -> Result<Arc<Desk>, Arc<Failure>> {
@@ -179,7 +203,8 @@ impl AzureDevOps {
     }
 
     /// The desk of a pool that exists, opened where there is none yet.
-    fn desk(&self, Member { client, ledger }: &Member, pool: PoolReference) -> Arc<Desk> {
+    fn desk(&self, member: &Member, pool: PoolReference) -> Arc<Desk> {
+        let Member { client, ledger, turned, .. } = member;
         let organization = client.organization();
         let mut desks = locked(&self.desks);
         // A pool that was made anew has another number, one that was renamed another name; a poller ends with its desk.
@@ -194,13 +219,34 @@ impl AzureDevOps {
         let (organization, name) = (Arc::clone(organization), Arc::clone(&pool.name));
         let state = Pool::new(pool.id, self.rules, Arc::clone(ledger));
         let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state);
-        let poller = Poller::new(Arc::clone(client), pool, publisher, self.clock, background);
-        self.pollers.spawn(poller.run(self.stop.clone()));
+        self.watch_licences(member);
+        let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, background);
+        self.tasks.spawn(poller.run(self.stop.clone()));
         desks.push(Arc::clone(&desk));
         desks.sort_by(|one, other| {
             (&one.organization, &one.name, one.id).cmp(&(&other.organization, &other.name, other.id))
         });
         desk
+    }
+
+    /// Watches over an organisation's licences from now on, unless it is done or not wanted.
+    fn watch_licences(&self, member: &Member) {
+        if member.parallel_jobs == ParallelJobs::Off {
+            return;
+        }
+        member.watched.call_once(|| {
+            let (client, ledger, turned) = (Arc::clone(&member.client), Arc::clone(&member.ledger), &member.turned);
+            let watch = Watch {
+                client,
+                ledger,
+                setting: member.parallel_jobs,
+                desks: Arc::clone(&self.desks),
+                turned: Arc::clone(turned),
+                background: self.polling.background,
+                metrics: self.metrics.clone(),
+            };
+            self.tasks.spawn(watch.begin().run(self.stop.clone()));
+        });
     }
 }
 

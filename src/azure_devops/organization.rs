@@ -7,7 +7,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use reqwest::{
     Certificate, Proxy,
-    header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
+    header::{HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
 use url::{Host, Url};
@@ -34,6 +34,20 @@ pub struct Organization {
     pub certificate_authority: Option<PathBuf>,
     /// A proxy instead of the environment's.
     pub proxy: Option<String>,
+    /// How many jobs may run at once in it.
+    pub parallel_jobs: ParallelJobs,
+}
+
+/// Where the limit of an organisation's parallel jobs comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ParallelJobs {
+    /// Azure is asked for it.
+    #[default]
+    Auto,
+    /// There is none, and Azure is not asked.
+    Off,
+    /// So many jobs of private projects; Azure is asked for what runs.
+    Limit(u32),
 }
 
 /// The proxy's address may hold a password, so it is not shown.
@@ -116,10 +130,8 @@ impl Organization {
 
     /// The client for [`base`](Self::base): it follows no redirect, since Azure redirects to its sign-in page.
     pub(super) fn http_client(&self, base: &Url) -> Result<reqwest::Client, BadSetting> {
-        let headers = HeaderMap::from_iter([
-            (ACCEPT, HeaderValue::from_static("application/json;api-version=7.0")),
-            (HeaderName::from_static("x-tfs-fedauthredirect"), HeaderValue::from_static("Suppress")),
-        ]);
+        let suppress = HeaderName::from_static("x-tfs-fedauthredirect");
+        let headers = HeaderMap::from_iter([(suppress, HeaderValue::from_static("Suppress"))]);
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("azp-scaler/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
@@ -166,6 +178,7 @@ mod tests {
             allow_plain_http: false,
             certificate_authority: None,
             proxy: None,
+            parallel_jobs: ParallelJobs::Auto,
         }
     }
 

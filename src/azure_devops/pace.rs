@@ -1,4 +1,4 @@
-//! How long a poller lets Azure alone after rounds that failed.
+//! How long a task lets Azure alone after rounds that failed.
 //!
 //! Pure: `now` is an argument.
 
@@ -11,7 +11,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// No pause is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The growing pause between rounds that fail. There is one poller per pool, so nothing is gained by chance in it.
+/// The growing pause between rounds that fail. There is one task per pool or organisation, so nothing is gained by chance
+/// in it.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     pause: Option<Duration>,
@@ -29,6 +30,11 @@ impl Pace {
     /// A round has brought a snapshot.
     pub(super) fn succeeded(&mut self) {
         *self = Self::default();
+    }
+
+    /// Until when there is to be no other round; none after one that went well.
+    pub(super) fn pausing_until(&self) -> Option<Instant> {
+        self.until
     }
 
     /// Whether a failure is too young for another round.

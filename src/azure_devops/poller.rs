@@ -11,7 +11,10 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -27,15 +30,17 @@ use crate::{
 };
 
 /// A round that takes longer has failed.
-const ROUND_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const ROUND_LIMIT: Duration = Duration::from_secs(10);
 /// A pool is in use, and looked at in the background, for this long after a question.
-const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The task of one pool.
 pub(super) struct Poller {
     client: Arc<Client>,
     pool: PoolReference,
     publisher: Publisher,
+    /// Told of every turn: the organisation's parallel jobs are asked for while its pools are in use.
+    turned: Arc<Notify>,
     clock: Clock,
     background: Duration,
     pace: Pace,
@@ -63,6 +68,7 @@ impl Poller {
         client: Arc<Client>,
         pool: PoolReference,
         publisher: Publisher,
+        turned: Arc<Notify>,
         clock: Clock,
         background: Duration,
     ) -> Self {
@@ -71,6 +77,7 @@ impl Poller {
             client,
             pool,
             publisher,
+            turned,
             clock,
             background,
             pace: Pace::default(),
@@ -127,6 +134,7 @@ impl Poller {
                 Err(failure) => look.failure = Some(failure),
             }
         });
+        self.turned.notify_one();
     }
 
     /// Why no round may begin now.

@@ -6,12 +6,14 @@
 //! domain types of these, and the simulator writes them.
 
 mod field;
+mod usage;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::field::{Capabilities, Demand, Listed, Text};
 use self::field::{is_false, is_zero, or_default, time};
+pub use self::usage::{ResourceLimit, ResourceUsage, RunningRequest};
 
 /// The envelope of every list.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -56,7 +56,7 @@ fn one(section: &mut Section<'_>, environment: &BTreeMap<String, String>) -> Opt
     let url = section.need("url", values::url, "write the organization's, such as `https://dev.azure.com/contoso`");
     let credential = credential::read(section, environment);
     let namespaces = section.read("namespaces", values::namespaces).unwrap_or_else(|| vec!["*".to_owned()]);
-    section.not_yet("parallel_jobs", &"off".into(), "leave it out, or write `off`");
+    let parallel_jobs = section.read("parallel_jobs", values::parallel_jobs).unwrap_or_default();
     let certificate_authority = section.read("certificate_authority", values::path);
     if let Some(file) = &certificate_authority {
         credential::check(section, "certificate_authority", file);
@@ -75,6 +75,7 @@ fn one(section: &mut Section<'_>, environment: &BTreeMap<String, String>) -> Opt
         url: url?,
         credential: credential?,
         namespaces,
+        parallel_jobs,
         certificate_authority,
         proxy,
         allow_plain_http,

@@ -11,6 +11,7 @@ use super::{
     section::Section,
     values,
 };
+use crate::azure_devops::organization::ParallelJobs;
 
 /// The organisation that the variables name, if they do. Without a list of organisations they must.
 pub(super) fn read(
@@ -51,6 +52,7 @@ pub(super) fn read(
                 url,
                 credential: credential?,
                 namespaces: vec!["*".to_owned()],
+                parallel_jobs: ParallelJobs::Auto,
                 certificate_authority: None,
                 proxy: None,
                 allow_plain_http: false,

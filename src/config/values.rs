@@ -7,6 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::LogFormat;
+use crate::{azure_devops::organization::ParallelJobs, parallel_jobs::Headroom};
 
 /// What a value must be, for people.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,30 @@ pub(super) fn log_format(value: &Value) -> Reading<LogFormat> {
         Some("text") => Ok(LogFormat::Text),
         _ => Err(Needed("`json` or `text`")),
     }
+}
+
+/// Where the limit of parallel jobs comes from.
+pub(super) fn parallel_jobs(value: &Value) -> Reading<ParallelJobs> {
+    match value.as_str() {
+        Some("auto") => Ok(ParallelJobs::Auto),
+        Some("off") => Ok(ParallelJobs::Off),
+        _ => {
+            jobs(value).map(ParallelJobs::Limit).ok_or(Needed("`auto`, `off` or a number of jobs from 0 to 2147483647"))
+        }
+    }
+}
+
+/// How many agents are kept ready beyond the parallel jobs.
+pub(super) fn headroom(value: &Value) -> Reading<Headroom> {
+    match value.as_str() {
+        Some("auto") => Ok(Headroom::Quarter),
+        _ => jobs(value).map(Headroom::Jobs).ok_or(Needed("`auto` or a number of jobs from 0 to 2147483647")),
+    }
+}
+
+/// A number of jobs, which Azure counts in 32 bits with a sign.
+fn jobs(value: &Value) -> Option<u32> {
+    value.as_u64().and_then(|jobs| i32::try_from(jobs).ok()).map(i32::unsigned_abs)
 }
 
 /// Names of namespaces, or `*`.

@@ -19,6 +19,9 @@ pub(crate) enum Part {
     Pools,
     JobRequests,
     Agents,
+    PrivateUse,
+    PublicUse,
+    Limits,
     Elsewhere,
 }
 
@@ -78,6 +81,8 @@ impl Fake {
         fake.answer(Part::Pools, pools(7));
         fake.answer(Part::JobRequests, Answer::list(&[]));
         fake.answer(Part::Agents, Answer::list(&[]));
+        fake.answer(Part::PrivateUse, usage(0, Some(10)));
+        fake.answer(Part::PublicUse, usage(0, None));
         let router = Router::new().fallback(serve).with_state(fake.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         fake
@@ -115,9 +120,20 @@ pub(crate) fn pools(id: i64) -> Answer {
     Answer::new(200, format!(r#"{{"id":{id},"name":"Linux","count":1,"value":[{{"id":{id},"name":"Linux"}}]}}"#))
 }
 
+/// So many jobs run, and so many may.
+pub(crate) fn usage(used: u32, limit: Option<u32>) -> Answer {
+    let limit = limit.map_or("null".to_owned(), |limit| limit.to_string());
+    Answer::new(200, format!(r#"{{"usedCount":{used},"resourceLimit":{{"totalCount":{limit}}}}}"#))
+}
+
 async fn serve(State(fake): State<Fake>, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path();
-    let part = match path.strip_prefix("/tfs/Default%20Collection/_apis/distributedtask/pools") {
+    let is_public = request.uri().query().is_some_and(|query| query.contains("parallelismTag=Public"));
+    let part = match path.strip_prefix("/tfs/Default%20Collection/_apis/distributedtask/") {
+        Some("resourceusage") if is_public => Part::PublicUse,
+        Some("resourceusage") => Part::PrivateUse,
+        Some("resourcelimits") => Part::Limits,
+        Some(rest) if !rest.starts_with("pools") => Part::Elsewhere,
         Some(rest) if rest.ends_with("/jobrequests") => Part::JobRequests,
         Some(rest) if rest.ends_with("/agents") => Part::Agents,
         Some(_) => Part::Pools,

@@ -7,7 +7,7 @@ use azp_scaler::{
         client::Client,
         credential::Credential,
         directory::{AzureDevOps, Polling},
-        organization::Organization,
+        organization::{Organization, ParallelJobs},
     },
     metrics::Metrics,
     parallel_jobs::Headroom,
@@ -40,6 +40,7 @@ pub(crate) fn organization(url: &str) -> Organization {
         allow_plain_http: false,
         certificate_authority: None,
         proxy: None,
+        parallel_jobs: ParallelJobs::Off,
     }
 }
 

@@ -30,10 +30,10 @@ tolerated_age = 10
 background = "0s"
 [decisions]
 settle = "soon"
-idle_agent_grace = "60s"
-start_timeout = "5m"
+idle_agent_grace = "0s"
+start_timeout = "2h"
 failed_starts = 3
-parallel_job_headroom = "auto"
+parallel_job_headroom = "some"
 [kubernetes]
 view = "auto"
 [[organizations]]
@@ -41,7 +41,7 @@ name = "contoso"
 url = "https://me:hidden@dev.azure.com/contoso"
 credential = { kind = "personal_access_token", env = "NO_SUCH_VARIABLE" }
 namespaces = []
-parallel_jobs = "auto"
+parallel_jobs = "on"
 [[organizations]]
 url = "dev.azure.com/fabrikam"
 credential = { kind = "personal_access_token", file = "/no/such/file" }
@@ -67,16 +67,16 @@ credential = { kind = "pat", file = "x" }
     polling.tolerated_age: is `10`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
     polling.answer_within: is `5s`, but must be above 0 s and below 5 s, which is the most any call takes
     polling.background: is `0s`, but must be from `1s` to `24h`
-    decisions.idle_agent_grace: this version does not support it yet: leave it out
-    decisions.start_timeout: this version does not support it yet: leave it out
     decisions.failed_starts: this version does not support it yet: leave it out
-    decisions.parallel_job_headroom: this version does not support it yet: leave it out
     decisions.settle: is `soon`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
+    decisions.idle_agent_grace: is `0s`, but must be from `1s` to `1h`
+    decisions.start_timeout: is `2h`, but must be from `1s` to `1h`
+    decisions.parallel_job_headroom: is `some`, but must be `auto` or a number of jobs from 0 to 2147483647
     kubernetes.view: this version does not support it yet: leave it out, or write `off`
     organizations[0].url: is `(not shown, may hold a secret)`, but must be an `https://` URL without a user, a password or a query, such as `https://dev.azure.com/contoso`
     organizations[0].credential.env: the environment has no `NO_SUCH_VARIABLE`, or it is empty: set it to the token
     organizations[0].namespaces: is an empty list, but must be a list of at least one namespace; `["*"]` is every one
-    organizations[0].parallel_jobs: this version does not support it yet: leave it out, or write `off`
+    organizations[0].parallel_jobs: is `on`, but must be `auto`, `off` or a number of jobs from 0 to 2147483647
     organizations[1].name: is missing, write what triggers shall call it
     organizations[1].url: is `dev.azure.com/fabrikam`, but must be an `https://` URL without a user, a password or a query, such as `https://dev.azure.com/contoso`
     organizations[1].credential.file: can't read `/no/such/file`: No such file or directory (os error 2)
@@ -223,6 +223,21 @@ fn times_are_bounded() {
     organizations[0].name: is ``, but must be text that is not empty
     "#);
     assert!(Folder::new().load("a.toml", &format!("{LEAST}[decisions]\nsettle = \"10m\""), &[]).is_ok());
+}
+
+#[test]
+fn parallel_jobs_are_counted_in_whole_numbers() {
+    let with = |value: &str| faults(&format!("{LEAST}parallel_jobs = {value}\n"), &[]);
+    let headroom = |value: &str| faults(LEAST, &[("AZP_SCALER__DECISIONS__PARALLEL_JOB_HEADROOM", value)]);
+    let told = [with("-1"), with("2147483648"), with("1.5"), with("true"), headroom("-1"), headroom("quarter")];
+    assert_snapshot!(told.join("\n"), @r#"
+    organizations[0].parallel_jobs: is `-1`, but must be `auto`, `off` or a number of jobs from 0 to 2147483647
+    organizations[0].parallel_jobs: is `2147483648`, but must be `auto`, `off` or a number of jobs from 0 to 2147483647
+    organizations[0].parallel_jobs: is `1.5`, but must be `auto`, `off` or a number of jobs from 0 to 2147483647
+    organizations[0].parallel_jobs: is `true`, but must be `auto`, `off` or a number of jobs from 0 to 2147483647
+    decisions.parallel_job_headroom: is `-1`, but must be `auto` or a number of jobs from 0 to 2147483647 (from AZP_SCALER__DECISIONS__PARALLEL_JOB_HEADROOM)
+    decisions.parallel_job_headroom: is `quarter`, but must be `auto` or a number of jobs from 0 to 2147483647 (from AZP_SCALER__DECISIONS__PARALLEL_JOB_HEADROOM)
+    "#);
 }
 
 #[test]

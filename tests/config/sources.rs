@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use azp_scaler::config::{Credential, LogFormat, Settings};
+use azp_scaler::{
+    azure_devops::organization::ParallelJobs,
+    config::{Credential, LogFormat, Settings},
+    parallel_jobs::Headroom,
+};
 use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 
@@ -21,6 +25,9 @@ fn what_is_left_out_is_as_the_contract_says() {
     assert_eq!(settings.freshness.tolerated_age, seconds(10));
     assert_eq!(settings.background, seconds(30));
     assert_eq!(settings.rules.settle, SignedDuration::from_secs(30));
+    assert_eq!(settings.rules.idle_agent_grace, SignedDuration::from_secs(60));
+    assert_eq!(settings.rules.start_timeout, SignedDuration::from_mins(5));
+    assert_eq!(settings.headroom, Headroom::Quarter);
     let [organization] = settings.organizations.as_slice() else { panic!("one") };
     assert_eq!(&*organization.name, "contoso");
     assert_eq!(organization.url.as_str(), "https://dev.azure.com/contoso");
@@ -28,6 +35,7 @@ fn what_is_left_out_is_as_the_contract_says() {
     assert!(matches!(&organization.credential, Credential::TokenFile(file) if file.ends_with("token")));
     assert!(organization.certificate_authority.is_none() && organization.proxy.is_none());
     assert!(!organization.allow_plain_http);
+    assert_eq!(organization.parallel_jobs, ParallelJobs::Auto);
 }
 
 /// Every setting, in TOML.
@@ -46,6 +54,9 @@ tolerated_age = "1m30s"
 background = "1h30m"
 [decisions]
 settle = "0s"
+idle_agent_grace = "1s"
+start_timeout = "1h"
+parallel_job_headroom = 3
 [kubernetes]
 view = "off"
 [[organizations]]
@@ -71,6 +82,9 @@ polling:
   background: 1h30m
 decisions:
   settle: 0s
+  idle_agent_grace: 1s
+  start_timeout: 1h
+  parallel_job_headroom: 3
 kubernetes: { view: "off" }
 organizations:
 - name: premises
@@ -100,9 +114,13 @@ fn toml_and_yaml_say_the_same() {
     assert_eq!(toml.freshness.tolerated_age, Duration::from_secs(90));
     assert_eq!(toml.background, Duration::from_mins(90));
     assert_eq!(toml.rules.settle, SignedDuration::ZERO);
+    assert_eq!(toml.rules.idle_agent_grace, SignedDuration::from_secs(1));
+    assert_eq!(toml.rules.start_timeout, SignedDuration::from_hours(1));
+    assert_eq!(toml.headroom, Headroom::Jobs(3));
     let organization = &toml.organizations[0];
     assert_eq!(organization.url.as_str(), "http://azure.contoso.local:8080/tfs/Default%20Collection/");
     assert_eq!(organization.namespaces, ["ci", "builds"]);
+    assert_eq!(organization.parallel_jobs, ParallelJobs::Off);
     assert!(
         matches!(&organization.credential, Credential::TokenVariable { token, .. } if token.expose_secret() == "hidden-token")
     );
@@ -112,11 +130,24 @@ fn toml_and_yaml_say_the_same() {
 }
 
 #[test]
+fn parallel_jobs_may_be_a_number() {
+    for (written, means) in [
+        ("0", ParallelJobs::Limit(0)),
+        ("2147483647", ParallelJobs::Limit(2_147_483_647)),
+        ("\"auto\"", ParallelJobs::Auto),
+    ] {
+        let settings = Folder::new().load("a.toml", &format!("{LEAST}parallel_jobs = {written}\n"), &[]).unwrap();
+        assert_eq!(settings.organizations[0].parallel_jobs, means);
+    }
+}
+
+#[test]
 fn the_environment_wins() {
     let text = format!("{LEAST}\n[polling]\nfresh_for = \"3s\"\ntolerated_age = \"20s\"\n");
     let environment = [
         ("AZP_SCALER__POLLING__FRESH_FOR", "5s"),
         ("AZP_SCALER__LOG__FORMAT", "text"),
+        ("AZP_SCALER__DECISIONS__PARALLEL_JOB_HEADROOM", "2"),
         ("AZP_SCALER_PORT", "tcp://10.0.0.1:6000"),
         ("AZP_SCALER_SERVICE_HOST", "10.0.0.1"),
         ("HOME", "/root"),
@@ -125,6 +156,7 @@ fn the_environment_wins() {
     assert_eq!(settings.freshness.fresh_for, Duration::from_secs(5));
     assert_eq!(settings.freshness.tolerated_age, Duration::from_secs(20), "what it doesn't say stays");
     assert_eq!(settings.log_format, LogFormat::Text);
+    assert_eq!(settings.headroom, Headroom::Jobs(2));
 }
 
 #[test]

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use azp_scaler::{
-    azure_devops::{client::Client, credential::Credential, decode::AgentReader, organization::Organization},
+    azure_devops::{
+        client::Client,
+        credential::Credential,
+        decode::AgentReader,
+        organization::{Organization, ParallelJobs},
+    },
     metrics::Metrics,
     pools::{Clock, FailureClass, PoolSelector},
     protocol::{
@@ -36,6 +41,7 @@ fn client(url: String, token: &str) -> Client {
         allow_plain_http: false,
         certificate_authority: None,
         proxy: None,
+        parallel_jobs: ParallelJobs::Off,
     };
     Client::new(&organization, Metrics::new()).unwrap()
 }

@@ -110,6 +110,26 @@ async fn what_is_gone_vanishes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn parallel_jobs_outlast_a_scrape_and_a_limit_that_is_gone_is_no_series() {
+    let world = World::new();
+    full(&world).await;
+    let labels = ["contoso", "private"];
+    world.metrics.parallel_jobs_limit.with_label_values(&labels).set(10);
+    world.metrics.parallel_jobs_used.with_label_values(&labels).set(7);
+    for _ in 0..2 {
+        assert_eq!(
+            named(&scrape(&world).await, "parallel_jobs"),
+            [
+                r#"azp_scaler_parallel_jobs_limit{organization="contoso",parallelism="private"} 10"#,
+                r#"azp_scaler_parallel_jobs_used{organization="contoso",parallelism="private"} 7"#,
+            ]
+        );
+    }
+    world.metrics.parallel_jobs_limit.remove_label_values(&labels).unwrap();
+    assert_eq!(named(&scrape(&world).await, "parallel_jobs_limit"), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn triggers_of_one_scaled_job_are_added_up() {
     let world = World::new();
     let triggers = [trigger("build", "docker", 10), trigger("build", "gpu", 10)].map(Arc::new);
