@@ -2,7 +2,7 @@
 //! bed on which the scaler is tried.
 //!
 //! ```text
-//! [plan] ──▶ [world] = [organization] (agents, job requests, Azure's assignment)
+//! [plan] ──▶ [world] = [organization] (agents, job requests, Azure's assignment), its licences
 //!                    + [cluster] (ScaledJobs, Kubernetes Jobs, pods) ◀── [keda] (how many to create)
 //!                    ──▶ [story] in words, [accounts] summed up, [claims]: why each surplus agent came
 //! ```
@@ -12,6 +12,7 @@
 //! scaler decides.
 
 mod agenda;
+mod licences;
 
 pub mod accounts;
 pub mod answers;

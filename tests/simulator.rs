@@ -4,6 +4,8 @@
 #![expect(clippy::cast_precision_loss, reason = "counts of jobs are small")]
 #![expect(clippy::print_stdout, reason = "the totals by cause are for people")]
 
+#[path = "simulator/licences.rs"]
+mod licences;
 #[path = "simulator/live.rs"]
 mod live;
 
@@ -91,9 +93,12 @@ fn the_same_seed_tells_the_same_story() {
 /// unfinished Kubernetes Job whose agent has had its job.
 fn oracle(world: &World, scaled_job: usize) -> (Reply, Basis) {
     let cluster = world.cluster();
-    let fits =
-        |place: usize, demands: &DemandSet| cluster.scaled_jobs[place].registers_with.capabilities.satisfies(demands);
-    let pool = world.pool(demo::POOL_ID).unwrap();
+    let served = cluster.scaled_jobs[scaled_job].plan.pool;
+    let fits = |place: usize, demands: &DemandSet| {
+        let scaled_job = &cluster.scaled_jobs[place];
+        scaled_job.plan.pool == served && scaled_job.registers_with.capabilities.satisfies(demands)
+    };
+    let pool = world.pool(served).unwrap();
     let wanted: Vec<RequestId> = pool
         .queued()
         .filter(|request| {

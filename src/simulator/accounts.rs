@@ -16,6 +16,10 @@ pub enum Endpoint {
     JobRequests,
     /// `pools/{id}/agents`.
     Agents,
+    /// `resourceusage`.
+    ResourceUsage,
+    /// `resourcelimits`.
+    ResourceLimits,
 }
 
 /// Running counts of a world. Its size does not grow with time: waits are counted by the hundredth of a second.

@@ -1,8 +1,6 @@
 //! What Azure's REST interface would say about a world: the wire types that the client reads, and around them the fields
 //! that the client passes over.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -10,7 +8,10 @@ use super::{
     organization::{SimulatedAgent, SimulatedPool, SimulatedRequest},
     world::World,
 };
-use crate::azure_devops::wire::{self, AgentReference, Capabilities, List, Reference, RequestReference};
+use crate::{
+    azure_devops::wire::{self, AgentReference, Capabilities, List, Reference, RequestReference},
+    job_request::Parallelism,
+};
 
 /// An item of `pools/{id}/jobrequests`.
 #[derive(Debug, Serialize)]
@@ -27,7 +28,6 @@ pub struct JobRequest<'a> {
     matched_agents: Vec<AgentReference<'a>>,
     plan_type: &'static str,
     pool_id: i64,
-    data: BTreeMap<&'static str, &'static str>,
 }
 
 /// An item of `pools/{id}/agents`.
@@ -41,6 +41,46 @@ pub struct Agent<'a> {
     created_on: Timestamp,
     max_parallelism: u32,
     provisioning_state: &'static str,
+}
+
+/// The answer of `resourceusage`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceUsage {
+    used_count: u32,
+    resource_limit: ResourceLimit,
+    running_requests: Vec<RunningRequest>,
+}
+
+/// An item of `resourcelimits`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceLimit {
+    /// What the client reads.
+    #[serde(flatten)]
+    pub read: wire::ResourceLimit<'static>,
+    host_id: &'static str,
+    is_premium: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RunningRequest {
+    #[serde(flatten)]
+    read: wire::RunningRequest<'static>,
+    request_id: i64,
+}
+
+impl ResourceUsage {
+    /// What the client reads.
+    #[must_use]
+    pub fn read(self) -> wire::ResourceUsage<'static> {
+        wire::ResourceUsage {
+            used_count: Some(self.used_count.into()),
+            resource_limit: Some(self.resource_limit.read),
+            running_requests: self.running_requests.into_iter().map(|request| request.read).collect(),
+        }
+    }
 }
 
 /// What `pools/{id}/agents` is asked to tell beyond the agents themselves.
@@ -68,7 +108,6 @@ pub fn job_requests<'a>(world: &World, pool: &'a SimulatedPool) -> List<JobReque
         matched_agents: pool.matched_agents(request.id).map(reference).collect(),
         plan_type: "Build",
         pool_id: pool.id,
-        data: BTreeMap::from([("ParallelismTag", "Private")]),
     };
     pool.requests.values().map(answer).collect::<Vec<_>>().into()
 }
@@ -81,6 +120,7 @@ pub fn job_request<'a>(world: &World, pool: &'a SimulatedPool, request: &'a Simu
         queue_time: Some(world.timestamp(request.queued_at)),
         assign_time: request.assigned_at.map(|at| world.timestamp(at)),
         demands: request.kind.demands.iter().map(|demand| wire::Demand((&**demand).into())).collect(),
+        data: Some(wire::Data { parallelism_tag: Some(request.kind.parallelism.tag().into()) }),
         reserved_agent: request.agent.and_then(|agent| pool.agents.get(&agent)).map(reference),
         job_name: Some((&*request.kind.job).into()),
         definition: Some(Reference { name: Some((&*request.kind.pipeline).into()), links: None }),
@@ -130,4 +170,37 @@ fn status(agent: &SimulatedAgent) -> &'static str {
 #[must_use]
 pub fn pool(pool: &SimulatedPool) -> wire::Pool<'_> {
     wire::Pool { id: pool.id, name: (&*pool.name).into() }
+}
+
+/// The answer of `resourceusage?parallelismTag=`: what runs in all pools of the organisation.
+#[must_use]
+pub fn resource_usage(world: &World, parallelism: Parallelism, lists_running: bool) -> ResourceUsage {
+    let requests = world.pools().flat_map(|pool| pool.requests.values().map(|request| (pool.id, request)));
+    let running = requests
+        .filter(|(_, request)| lists_running && request.agent.is_some() && request.kind.parallelism == parallelism)
+        .map(|(pool, request)| RunningRequest {
+            read: wire::RunningRequest { pool_id: Some(pool), ..wire::RunningRequest::default() },
+            request_id: request.id.0,
+        });
+    ResourceUsage {
+        used_count: world.parallel_jobs(parallelism).1,
+        resource_limit: resource_limit(world, parallelism),
+        running_requests: running.collect(),
+    }
+}
+
+/// The answer of `resourcelimits`. There are no agents of Microsoft's own here.
+#[must_use]
+pub fn resource_limits(world: &World) -> List<ResourceLimit> {
+    Parallelism::ALL.map(|parallelism| resource_limit(world, parallelism)).into_iter().collect::<Vec<_>>().into()
+}
+
+fn resource_limit(world: &World, parallelism: Parallelism) -> ResourceLimit {
+    let (limit, _) = world.parallel_jobs(parallelism);
+    let read = wire::ResourceLimit {
+        parallelism_tag: Some(parallelism.tag().into()),
+        total_count: limit.map(i64::from),
+        ..wire::ResourceLimit::default()
+    };
+    ResourceLimit { read, host_id: "5a2f6f1c-0000-4000-8000-000000000007", is_premium: limit.is_none() }
 }

@@ -11,7 +11,7 @@ use super::{
     keda::{Scaling, Strategy},
     plan::{AgentPlan, Arrivals, Delays, JobKind, Millis, Plan, PoolPlan, ScaledJobPlan},
 };
-use crate::{capability::CapabilitySet, trigger::ScaledJobId};
+use crate::{capability::CapabilitySet, job_request::Parallelism, parallel_jobs::Each, trigger::ScaledJobId};
 
 /// The demo organisation's name.
 pub const ORGANIZATION: &str = "contoso";
@@ -27,6 +27,7 @@ pub fn plan(seed: u64, begins_at: Timestamp) -> Plan {
         seed,
         begins_at,
         organization: ORGANIZATION.into(),
+        parallel_jobs: Each::default(),
         pools: vec![PoolPlan { id: POOL_ID, name: POOL.into(), agents: static_agents(), arrivals: arrivals() }],
         scaled_jobs: vec![
             scaled_job("linux-small", &[("docker", "")], 8),
@@ -78,6 +79,7 @@ fn arrivals() -> Arrivals {
         pipeline: pipeline.into(),
         job: job.into(),
         demands: demands.iter().map(|demand| Box::from(*demand)).collect::<Arc<[Box<str>]>>(),
+        parallelism: Parallelism::Private,
         weight,
         runs_for,
         cancelled_after: None,

@@ -35,7 +35,7 @@ pub use self::{
     polling::DecisionInForce,
 };
 use super::{accounts::Summary, plan::Plan, world::World};
-use crate::pools::Clock;
+use crate::{job_request::Parallelism, pools::Clock};
 
 /// How long the tasks may take to stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(2);
@@ -105,6 +105,12 @@ impl LiveWorld {
     #[must_use]
     pub fn observe(&self) -> Observation {
         Observation::of(&self.shared.now())
+    }
+
+    /// Sets how many jobs may run at once from now on.
+    pub fn set_parallel_jobs(&self, parallelism: Parallelism, limit: Option<u32>) {
+        self.shared.now().set_parallel_jobs(parallelism, limit);
+        self.shared.changed.notify_one();
     }
 
     /// No more jobs arrive by themselves.

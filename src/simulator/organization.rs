@@ -12,7 +12,11 @@ use std::{
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::plan::JobKind;
-use crate::{capability::CapabilitySet, demand::DemandSet, job_request::RequestId};
+use crate::{
+    capability::CapabilitySet,
+    demand::DemandSet,
+    job_request::{Parallelism, RequestId},
+};
 
 /// A pool of the organisation. Moments are counted from the world's beginning.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ pub struct SimulatedPool {
     pub agents: BTreeMap<i64, SimulatedAgent>,
     /// Unfinished job requests by number, which is by age, too.
     pub requests: BTreeMap<RequestId, SimulatedRequest>,
-    /// Queued requests, for each set of demands.
+    /// Queued requests, for each set of demands and each parallelism.
     queued: Vec<BTreeSet<RequestId>>,
     idle: BTreeSet<i64>,
     fits: Fits,
@@ -89,9 +93,17 @@ pub struct SimulatedRequest {
 /// Which sets of demands which sets of capabilities satisfy, worked out once each.
 #[derive(Debug, Default)]
 struct Fits {
-    demands: Vec<(Arc<[Box<str>]>, DemandSet)>,
+    demands: Vec<Wanted>,
     registered: Vec<Arc<Registered>>,
     known: BTreeMap<(usize, usize), bool>,
+}
+
+/// What jobs want that are alike to Azure.
+#[derive(Debug)]
+struct Wanted {
+    texts: Arc<[Box<str>]>,
+    demands: DemandSet,
+    parallelism: Parallelism,
 }
 
 impl Registered {
@@ -143,7 +155,7 @@ impl SimulatedPool {
 
     /// The registered agents that satisfy a request, the offline and the disabled ones included.
     pub fn matched_agents(&self, request: RequestId) -> impl Iterator<Item = &SimulatedAgent> {
-        let demands = &self.fits.demands[self.requests[&request].set].1;
+        let demands = &self.fits.demands[self.requests[&request].set].demands;
         self.agents.values().filter(move |agent| agent.registered.capabilities.satisfies(demands))
     }
 
@@ -158,7 +170,7 @@ impl SimulatedPool {
 
     /// Queues a job.
     pub fn queue(&mut self, id: RequestId, kind: JobKind, at: Duration) {
-        let set = self.fits.demand_set(&kind.demands);
+        let set = self.fits.demand_set(&kind);
         let request =
             SimulatedRequest { id, kind, queued_at: at, assigned_at: None, received_at: None, agent: None, set };
         self.requests.insert(id, request);
@@ -166,13 +178,18 @@ impl SimulatedPool {
         self.queued[set].insert(id);
     }
 
-    /// The oldest queued request that an idle agent satisfies, with one such agent.
-    pub fn choose(&mut self, random: &mut fastrand::Rng) -> Option<(RequestId, i64)> {
+    /// The oldest queued request that may run and that an idle agent satisfies, with one such agent.
+    pub fn choose(
+        &mut self,
+        random: &mut fastrand::Rng,
+        may_run: impl Fn(Parallelism) -> bool,
+    ) -> Option<(RequestId, i64)> {
         let Self { queued, idle, agents, fits, .. } = self;
-        let mut able = |set, agent: &i64| fits.satisfied(set, agents[agent].set);
-        let served = |&(set, _): &(usize, RequestId)| idle.iter().any(|agent| able(set, agent));
+        let mut served = |&(set, _): &(usize, RequestId)| {
+            may_run(fits.demands[set].parallelism) && idle.iter().any(|agent| fits.satisfied(set, agents[agent].set))
+        };
         let oldest = queued.iter().enumerate().filter_map(|(set, ids)| Some((set, *ids.first()?)));
-        let (set, request) = oldest.filter(served).min_by_key(|(_, id)| *id)?;
+        let (set, request) = oldest.filter(&mut served).min_by_key(|(_, id)| *id)?;
         let able: Vec<i64> = idle.iter().copied().filter(|agent| fits.satisfied(set, agents[agent].set)).collect();
         random.choice(able).map(|agent| (request, agent))
     }
@@ -256,11 +273,15 @@ impl SimulatedAgent {
 }
 
 impl Fits {
-    fn demand_set(&mut self, demands: &Arc<[Box<str>]>) -> usize {
-        self.demands.iter().position(|(have, _)| have == demands).unwrap_or_else(|| {
-            self.demands.push((Arc::clone(demands), DemandSet::parse(demands.iter())));
-            self.demands.len() - 1
-        })
+    fn demand_set(&mut self, kind: &JobKind) -> usize {
+        let JobKind { demands, parallelism, .. } = kind;
+        self.demands.iter().position(|have| have.texts == *demands && have.parallelism == *parallelism).unwrap_or_else(
+            || {
+                let (texts, demands) = (Arc::clone(demands), DemandSet::parse(demands.iter()));
+                self.demands.push(Wanted { texts, demands, parallelism: *parallelism });
+                self.demands.len() - 1
+            },
+        )
     }
 
     fn capability_set(&mut self, registered: &Arc<Registered>) -> usize {
@@ -274,6 +295,6 @@ impl Fits {
         *self
             .known
             .entry((demands, capabilities))
-            .or_insert_with(|| self.registered[capabilities].capabilities.satisfies(&self.demands[demands].1))
+            .or_insert_with(|| self.registered[capabilities].capabilities.satisfies(&self.demands[demands].demands))
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration}
 use jiff::Timestamp;
 
 use super::keda::{Scaling, Strategy};
-use crate::{capability::CapabilitySet, trigger::ScaledJobId};
+use crate::{capability::CapabilitySet, job_request::Parallelism, parallel_jobs::Each, trigger::ScaledJobId};
 
 /// A range of milliseconds to draw from.
 pub type Millis = RangeInclusive<u64>;
@@ -21,6 +21,8 @@ pub struct Plan {
     pub begins_at: Timestamp,
     /// The organisation's name.
     pub organization: Arc<str>,
+    /// How many jobs may run at once in the organisation, at its beginning; without a number, as many as there are.
+    pub parallel_jobs: Each<Option<u32>>,
     /// The organisation's pools.
     pub pools: Vec<PoolPlan>,
     /// The cluster's ScaledJobs.
@@ -75,6 +77,8 @@ pub struct JobKind {
     pub job: Arc<str>,
     /// Its demands as Azure writes them.
     pub demands: Arc<[Box<str>]>,
+    /// Whose licences it needs.
+    pub parallelism: Parallelism,
     /// How often it comes, compared with the others.
     pub weight: u32,
     /// How long it runs.

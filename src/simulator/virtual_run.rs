@@ -24,11 +24,11 @@ use super::{
 };
 use crate::{
     agent::{Agent, AgentNamePattern},
-    azure_devops::decode::{self, AgentReader, NotTheAnswer},
+    azure_devops::decode::{self, AgentReader, Limit, NotTheAnswer},
     azure_devops::wire::List,
     decision::Decision,
-    job_request::JobRequest,
-    parallel_jobs::{Headroom, Ledger},
+    job_request::{JobRequest, Parallelism},
+    parallel_jobs::{Headroom, Ledger, Usage},
     pool::{Pool, Rules},
     snapshot::Snapshot,
     trigger::{JobsWithoutDemands, Strategy, Trigger, TriggerId},
@@ -47,6 +47,9 @@ pub struct Conditions {
     pub settle: SignedDuration,
 }
 
+/// How often the scaler asks what its pools share.
+const LICENCES_ARE_ASKED_FOR: Duration = Duration::from_secs(10);
+
 /// A world with a scaler.
 #[derive(Debug)]
 pub struct VirtualRun {
@@ -56,6 +59,9 @@ pub struct VirtualRun {
     random: fastrand::Rng,
     triggers: Vec<Arc<Trigger>>,
     pools: BTreeMap<i64, ScalerPool>,
+    /// What its pools share, and when it was asked for.
+    ledger: Arc<Ledger>,
+    licences_at: Option<Duration>,
     /// Answers on their way to KEDA.
     on_the_way: BTreeMap<(Duration, usize), Option<(Reply, Basis)>>,
 }
@@ -82,6 +88,8 @@ impl VirtualRun {
         Self {
             triggers: triggers.collect(),
             pools: plan.pools.iter().map(|pool| (pool.id, ScalerPool::new(pool.id, &conditions, &ledger))).collect(),
+            ledger,
+            licences_at: None,
             // A stream of its own, so that the world's draws don't depend on who drives it.
             random: fastrand::Rng::with_seed(!plan.seed),
             world: World::new(plan),
@@ -129,7 +137,23 @@ impl VirtualRun {
         self.pools.get(&pool)?.core.current().cloned()
     }
 
+    /// Asks how many parallel jobs there are, if it is time to.
+    fn learn_licences(&mut self) {
+        let now = self.world.now();
+        if self.licences_at.is_some_and(|at| now.saturating_sub(at) < LICENCES_ARE_ASKED_FOR) {
+            return;
+        }
+        self.licences_at = Some(now);
+        for parallelism in Parallelism::ALL {
+            self.world.count_request(Endpoint::ResourceUsage);
+            let told = decode::usage_of(answers::resource_usage(&self.world, parallelism, true).read());
+            let limit = told.limit.and_then(|limit| if let Limit::Jobs(jobs) = limit { Some(jobs) } else { None });
+            self.ledger.learn(parallelism, Some(Usage { limit, running: told.running }));
+        }
+    }
+
     fn poll(&mut self, scaled_job: usize) {
+        self.learn_licences();
         let trigger = &self.triggers[scaled_job];
         let id = self.world.plan().scaled_jobs[scaled_job].pool;
         let (Some(pool), now) = (self.pools.get_mut(&id), self.world.timestamp(self.world.now())) else { return };

@@ -17,11 +17,16 @@ use super::{
     claims::{self, Basis, Taker},
     cluster::{Cluster, JobKey, SimulatedScaledJob, Stage},
     keda::{Reply, jobs_to_create},
+    licences::Licences,
     organization::{Registered, SimulatedAgent, SimulatedPool},
     plan::{JobKind, Millis, Plan},
     story::{Happening, Story},
 };
-use crate::{capability::CapabilitySet, demand::DemandSet, job_request::RequestId};
+use crate::{
+    capability::CapabilitySet,
+    demand::DemandSet,
+    job_request::{Parallelism, RequestId},
+};
 
 /// What every agent registers with, whatever its trigger declares.
 const EVERY_AGENT_HAS: [(&str, &str); 2] = [("Agent.Version", "4.275.0"), ("Agent.OS", "Linux")];
@@ -34,6 +39,7 @@ pub struct World {
     random: fastrand::Rng,
     agenda: Agenda,
     pools: BTreeMap<i64, SimulatedPool>,
+    licences: Licences,
     cluster: Cluster,
     accounts: Accounts,
     story: Story,
@@ -52,6 +58,7 @@ impl World {
             random: fastrand::Rng::with_seed(plan.seed),
             agenda: Agenda::default(),
             pools: BTreeMap::new(),
+            licences: Licences::new(plan.parallel_jobs),
             cluster: Cluster::default(),
             accounts: Accounts::default(),
             story: Story::default(),
@@ -121,6 +128,21 @@ impl World {
     /// All pools.
     pub fn pools(&self) -> impl Iterator<Item = &SimulatedPool> {
         self.pools.values()
+    }
+
+    /// How many jobs may run at once, and how many run, in all pools.
+    #[must_use]
+    pub fn parallel_jobs(&self, parallelism: Parallelism) -> (Option<u32>, u32) {
+        (self.licences.limit(parallelism), self.licences.used(parallelism))
+    }
+
+    /// Sets how many jobs may run at once from now on; jobs that run go on.
+    pub fn set_parallel_jobs(&mut self, parallelism: Parallelism, limit: Option<u32>) {
+        self.licences.set_limit(parallelism, limit);
+        let waiting = self.pools.values().flat_map(|pool| std::iter::repeat_n(pool.id, pool.queued().count()));
+        for pool in waiting.collect::<Vec<_>>() {
+            self.enter_after(self.plan.delays.assignment.clone(), Event::Assignment { pool });
+        }
     }
 
     /// The cluster.
@@ -313,11 +335,15 @@ impl World {
     /// Azure makes one choice; each choice that becomes possible has an entry of its own on the agenda.
     fn azure_assigns(&mut self, pool_id: i64) {
         let Some(pool) = self.pools.get_mut(&pool_id) else { return };
-        let Some((request, agent)) = pool.choose(&mut self.random) else { return };
+        let Some((request, agent)) = pool.choose(&mut self.random, |parallelism| self.licences.allow(parallelism))
+        else {
+            return;
+        };
         let chosen = &pool.agents[&agent];
         let (name, free_since) = (Arc::clone(&chosen.name), chosen.free_since);
         pool.assign(request, agent, self.now);
         let assigned = &pool.requests[&request];
+        self.licences.take(assigned.kind.parallelism);
         self.accounts.waited(self.now.saturating_sub(assigned.queued_at));
         let runs_for = assigned.kind.runs_for.clone();
         let job = self.cluster.job_of_agent(agent);
@@ -335,7 +361,13 @@ impl World {
 
     fn job_ends(&mut self, pool: i64, request: RequestId) {
         let finished = self.pools.get_mut(&pool).and_then(|pool| pool.finish(request, self.now));
-        let Some(agent) = finished.and_then(|request| request.agent) else { return };
+        let Some((agent, kind)) = finished.and_then(|request| Some((request.agent?, request.kind))) else { return };
+        if self.licences.give_back(kind.parallelism) {
+            // Any pool's oldest job may be the one that waited for it.
+            for pool in self.pools.keys().copied().collect::<Vec<_>>() {
+                self.enter_after(self.plan.delays.assignment.clone(), Event::Assignment { pool });
+            }
+        }
         self.accounts.jobs_run += 1;
         self.tell(Happening::Ran { request });
         if let Some(job) = self.cluster.job_of_agent(agent) {

@@ -6,10 +6,12 @@ use azp_scaler::{
     azure_devops::{
         client::Client,
         credential::Credential,
-        decode::AgentReader,
+        decode::{AgentReader, Limit},
         organization::{Organization, ParallelJobs},
     },
+    job_request::Parallelism,
     metrics::Metrics,
+    parallel_jobs::Running,
     pools::{Clock, FailureClass, PoolSelector},
     protocol::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
@@ -77,6 +79,42 @@ async fn the_real_client_reads_the_rest_interface() {
     let missing = client.pool(&PoolSelector::Id(99)).await.unwrap_err();
     assert_eq!(missing.class, FailureClass::NotFound, "{missing}");
     assert_eq!(live.summary().azure_requests.values().sum::<u64>(), 4);
+    live.stop().await;
+}
+
+#[tokio::test]
+async fn the_real_client_reads_the_parallel_jobs() {
+    let mut plan = demo::plan(1, Timestamp::UNIX_EPOCH);
+    let pool = &mut plan.pools[0];
+    pool.agents.iter_mut().for_each(|agent| (agent.online, agent.enabled) = (true, true));
+    (pool.arrivals.every, pool.arrivals.at_once) = (1..=2, 1..=1);
+    pool.arrivals.kinds.truncate(1);
+    pool.arrivals.kinds[0].runs_for = 3_600_000..=3_600_000;
+    plan.delays.assignment = 0..=0;
+    *plan.parallel_jobs.of_mut(Parallelism::Private) = Some(2);
+    let live = start(plan).await;
+    let client = client(live.organization_url(), TOKEN);
+    let seen = loop {
+        let seen = live.observe();
+        if seen.queued.len() > 3 {
+            break seen;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(seen.running, 2, "as many as may");
+    let told = client.parallel_jobs(Parallelism::Private).await.unwrap();
+    assert_eq!(told.limit, Some(Limit::Jobs(2)));
+    assert_eq!(told.running, Running::ByPool([(demo::POOL_ID, 2)].into()));
+    assert_eq!(client.parallel_job_limit(Parallelism::Private).await.unwrap(), Limit::Jobs(2));
+
+    let told = client.parallel_jobs(Parallelism::Public).await.unwrap();
+    assert_eq!((told.limit, told.running), (Some(Limit::Unlimited), Running::Total(0)));
+    live.set_parallel_jobs(Parallelism::Public, Some(7));
+    assert_eq!(client.parallel_job_limit(Parallelism::Public).await.unwrap(), Limit::Jobs(7));
+
+    let pool = client.pool(&PoolSelector::Id(demo::POOL_ID)).await.unwrap();
+    let queue = client.job_requests(&pool).await.unwrap();
+    assert!(queue.jobs.iter().all(|job| job.parallelism == Some(Parallelism::Private)));
     live.stop().await;
 }
 

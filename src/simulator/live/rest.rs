@@ -21,6 +21,7 @@ use super::Shared;
 use crate::{
     azure_devops::wire::List,
     caseless::same,
+    job_request::Parallelism,
     simulator::{
         accounts::Endpoint,
         answers::{self, AgentDetails},
@@ -29,12 +30,15 @@ use crate::{
 
 /// Serves until cancelled.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, token: SecretString, cancel: CancellationToken) {
-    let base = format!("/{}/_apis/distributedtask/pools", shared.now().plan().organization);
+    let root = format!("/{}/_apis/distributedtask", shared.now().plan().organization);
+    let base = format!("{root}/pools");
     let router = Router::new()
         .route(&base, get(pools))
         .route(&format!("{base}/{{pool}}"), get(pool))
         .route(&format!("{base}/{{pool}}/jobrequests"), get(job_requests))
         .route(&format!("{base}/{{pool}}/agents"), get(agents))
+        .route(&format!("{root}/resourceusage"), get(resource_usage))
+        .route(&format!("{root}/resourcelimits"), get(resource_limits))
         .layer(middleware::from_fn_with_state(Arc::new(token), sign_in))
         .with_state(shared);
     let served = axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await;
@@ -117,4 +121,34 @@ async fn agents(State(shared): State<Arc<Shared>>, Path(id): Path<i64>, Query(qu
         Some(pool) => Json(answers::agents(&world, pool, details)).into_response(),
         None => no_such_pool(id),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UsageQuery {
+    parallelism_tag: String,
+    include_running_requests: bool,
+}
+
+impl Default for UsageQuery {
+    fn default() -> Self {
+        Self { parallelism_tag: Parallelism::Private.tag().to_owned(), include_running_requests: false }
+    }
+}
+
+async fn resource_usage(State(shared): State<Arc<Shared>>, Query(query): Query<UsageQuery>) -> Response {
+    let mut world = shared.now();
+    world.count_request(Endpoint::ResourceUsage);
+    match Parallelism::read(&query.parallelism_tag) {
+        Some(parallelism) => {
+            Json(answers::resource_usage(&world, parallelism, query.include_running_requests)).into_response()
+        }
+        None => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+async fn resource_limits(State(shared): State<Arc<Shared>>) -> Response {
+    let mut world = shared.now();
+    world.count_request(Endpoint::ResourceLimits);
+    Json(answers::resource_limits(&world)).into_response()
 }
