@@ -4,7 +4,7 @@
 //! (organisation, name or number) ──looked up once──▶ pool ──one each──▶ desk ◀── poller
 //! ```
 //!
-//! Owns the tasks, a poller for each pool and a [watch over the licences](super::licences) for each organisation, and stops
+//! Owns the tasks, a poller for each pool and a watch over the licences for each organisation, and stops
 //! them. May touch [`pools`](crate::pools) and this edge.
 
 use std::{

@@ -41,8 +41,8 @@ CONFIGURATION FILE (TOML or YAML)
   credential = { kind = \"personal_access_token\", file = \"/run/azp/token\" }
   # Whose ScaledJobs may use it, by full name; \"*\" is every namespace.
   namespaces = [\"*\"]
-  # How many jobs may run at once in all its pools: as Azure says (\"auto\"), a
-  # number of jobs of private projects, or \"off\": no limit, and Azure isn't asked.
+  # How many jobs may run at once in all its pools: what Azure says (\"auto\"), a
+  # number of jobs of private projects, or \"off\": no limit, and no question.
   parallel_jobs = \"auto\"
   # A private authority, besides the system's; a proxy, instead of HTTPS_PROXY;
   # http:// beyond loopback.
@@ -64,9 +64,9 @@ CONFIGURATION FILE (TOML or YAML)
   # After its first question a pool asks for no agents for so long, until all
   # ScaledJobs have asked; \"1s\" where all are polled every second.
   settle = \"30s\"
-  # An idle agent that lets a job wait for longer than this does not take it.
+  # An idle agent that lets a job wait for longer does not take it.
   idle_agent_grace = \"60s\"
-  # How long the first agent of a ScaledJob that wants some may take to register.
+  # How long the first agent of a ScaledJob may take to register.
   start_timeout = \"5m\"
   # Agents kept ready beyond the parallel jobs: \"auto\" is a quarter of their
   # limit, rounded up; or a number.
