@@ -17,6 +17,7 @@ use std::{
 use azp_scaler::{
     demand::DemandSet,
     job_request::RequestId,
+    pool::Rules,
     simulator::{
         World,
         claims::{Basis, Cause},
@@ -31,12 +32,8 @@ use jiff::{SignedDuration, Timestamp};
 const SEEDS: u64 = 200;
 
 fn conditions() -> Conditions {
-    Conditions {
-        fresh_for: Duration::from_secs(1),
-        background: Duration::from_secs(30),
-        latency: 5..=150,
-        settle: SignedDuration::from_secs(1),
-    }
+    let rules = Rules { settle: SignedDuration::from_secs(1), ..Rules::default() };
+    Conditions { rules, ..Conditions::default() }
 }
 
 /// A minute of arrivals with the real core, then all that waits is run.
@@ -111,7 +108,7 @@ fn oracle(world: &World, scaled_job: usize) -> (Reply, Basis) {
         cluster.jobs.values().filter(|job| job.scaled_job == scaled_job && !job.is_unused() && !job.is_finished());
     let value = wanted.len() + used.count();
     let reply = Reply { value: value as f64, target: 1.0, active: value > 0 };
-    (reply, Basis { seen_at: world.now(), wanted, counted: BTreeSet::new() })
+    (reply, Basis { seen_at: world.now(), wanted, ..Basis::default() })
 }
 
 /// A minute of arrivals and three to run what waits, with a scaler of the test's own.

@@ -234,7 +234,9 @@ pub(super) fn taken(
         }
         loser.claim = match own {
             Some((scaled_job, claim)) if scaled_job == loser.scaled_job => claim,
-            Some((_, claim)) if claim.request() == Some(request) && upheaval.is_some_and(|at| at >= seen_at) => {
+            Some((_, Claim::On(theirs, they_saw)))
+                if theirs == request && upheaval.is_some_and(|at| at >= seen_at.min(they_saw)) =>
+            {
                 Claim::lost(Cause::Upheaval)
             }
             Some((_, claim)) if claim.request() == Some(request) => Claim::lost(Cause::StartedTwice),

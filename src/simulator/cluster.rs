@@ -23,6 +23,8 @@ pub struct SimulatedScaledJob {
     pub plan: ScaledJobPlan,
     /// What its agents register with.
     pub registers_with: Arc<Registered>,
+    /// How often it was edited.
+    pub edits: u32,
     /// Whether KEDA passes it over.
     pub paused: bool,
     /// Whether it is there no more.

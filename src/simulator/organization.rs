@@ -262,7 +262,8 @@ impl SimulatedPool {
         let Self { queued, agents, fits, .. } = self;
         let set = agents.get(&agent)?.set;
         let oldest = queued.iter().enumerate().filter_map(|(wanted, ids)| Some((wanted, *ids.first()?)));
-        let fit = oldest.filter(|(wanted, _)| may_run(fits.demands[*wanted].parallelism) && fits.satisfied(*wanted, set));
+        let fit =
+            oldest.filter(|(wanted, _)| may_run(fits.demands[*wanted].parallelism) && fits.satisfied(*wanted, set));
         fit.map(|(_, id)| id).min()
     }
 

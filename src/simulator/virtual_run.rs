@@ -1,33 +1,36 @@
 //! A world in virtual time with the real decision core in it: as fast as it goes, and the same every time.
 //!
 //! ```text
-//! World ──KEDA polls S──▶ VirtualRun ──wire types──▶ decode ──▶ Snapshot ──▶ [Pool::ask] ──▶ Answer
-//!   ▲                                                                                                │
-//!   └────────────────────── KEDA creates, `latency` later ◀──────────────────────────────────────────┘
+//! World ──KEDA polls S──▶ VirtualRun ──[lens]: a round of requests──▶ Snapshot ──▶ [Pool] ──▶ Answer
+//!   ▲                                                                                           │
+//!   └────────────────── KEDA creates, `latency` later ◀─────────────────────────────────────────┘
 //! ```
 //!
-//! What stands between Azure and the core in the real program (requests, freshness, answers that take time) is imitated
-//! here in the least that matters: answers are converted by the client's own code, a snapshot serves all who ask while it is
-//! fresh, and the world moves on before KEDA acts.
+//! What stands between Azure and the core in the real program is imitated as far as it matters to numbers: answers are
+//! converted by the client's own code, requests take time while the world moves on, one round serves all who ask
+//! meanwhile, and what can't be had in time is answered from what there is, or not at all.
+
+mod lens;
+mod trouble;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use jiff::SignedDuration;
-
+use self::lens::Lens;
+pub use self::trouble::{Trouble, Troubles};
 use super::{
     accounts::Endpoint,
-    answers::{self, AgentDetails},
+    answers,
     claims::Basis,
-    keda::Reply,
-    plan::{Millis, Plan, ScaledJobPlan},
+    cluster::SimulatedScaledJob,
+    keda::{self, Reply},
+    plan::{Millis, Plan},
     world::World,
 };
 use crate::{
-    agent::{Agent, AgentNamePattern},
-    azure_devops::decode::{self, AgentReader, Limit, NotTheAnswer},
-    azure_devops::wire::List,
-    decision::Decision,
-    job_request::{JobRequest, Parallelism},
+    agent::AgentNamePattern,
+    azure_devops::decode::{self, Limit},
+    decision::{Answer, Decision},
+    job_request::Parallelism,
     parallel_jobs::{Headroom, Ledger, Usage},
     pool::{Pool, Rules},
     snapshot::Snapshot,
@@ -41,13 +44,40 @@ pub struct Conditions {
     pub fresh_for: Duration,
     /// Agents are asked for this often though nothing is queued.
     pub background: Duration,
-    /// From Azure's answer to KEDA acting on it, in milliseconds.
+    /// How long a question waits for a round of requests; then it is answered from what there is.
+    pub answer_within: Duration,
+    /// What is older than this is not known.
+    pub tolerated_age: Duration,
+    /// From a request to Azure's answer, in milliseconds.
+    pub azure: Millis,
+    /// From the scaler's answer to KEDA acting on it, in milliseconds.
     pub latency: Millis,
-    /// How long a pool waits for all its triggers to have asked.
-    pub settle: SignedDuration,
+    /// By which pools decide.
+    pub rules: Rules,
+    /// How many agents are kept ready beyond the parallel jobs.
+    pub headroom: Headroom,
+    /// What goes wrong with the scaler and its requests.
+    pub troubles: Troubles,
 }
 
-/// How often the scaler asks what its pools share.
+impl Default for Conditions {
+    /// What the configuration says where nothing is written, an Azure that answers at once, and no trouble.
+    fn default() -> Self {
+        Self {
+            fresh_for: Duration::from_secs(1),
+            background: Duration::from_secs(30),
+            answer_within: Duration::from_secs(2),
+            tolerated_age: Duration::from_secs(10),
+            azure: 0..=0,
+            latency: 5..=150,
+            rules: Rules::default(),
+            headroom: Headroom::Quarter,
+            troubles: Troubles::default(),
+        }
+    }
+}
+
+/// Licences are asked for this often.
 const LICENCES_ARE_ASKED_FOR: Duration = Duration::from_secs(10);
 
 /// A world with a scaler.
@@ -57,64 +87,102 @@ pub struct VirtualRun {
     pub world: World,
     conditions: Conditions,
     random: fastrand::Rng,
-    triggers: Vec<Arc<Trigger>>,
+    /// For each ScaledJob its trigger, and how often it had been edited then.
+    triggers: Vec<(u32, Arc<Trigger>)>,
     pools: BTreeMap<i64, ScalerPool>,
     /// What its pools share, and when it was asked for.
     ledger: Arc<Ledger>,
     licences_at: Option<Duration>,
-    /// Answers on their way to KEDA.
-    on_the_way: BTreeMap<(Duration, usize), Option<(Reply, Basis)>>,
+    /// Whether KEDA waits for an answer about a ScaledJob: it asks one thing after the other.
+    asking: Vec<bool>,
+    steps: BTreeMap<(Duration, u64), Step>,
+    steps_made: u64,
+    restarts: u64,
 }
 
 /// What the scaler knows of one pool.
 #[derive(Debug)]
 struct ScalerPool {
     core: Pool,
-    reader: AgentReader,
-    agents: Option<(Duration, Arc<Vec<Agent>>)>,
-    snapshot: Option<(Duration, Arc<Snapshot>)>,
+    lens: Lens,
+    /// ScaledJobs that wait for the round under way.
+    waiting: Vec<usize>,
+}
+
+/// Something that happens between Azure, the scaler and KEDA.
+#[derive(Debug)]
+enum Step {
+    /// Azure answers.
+    Azure { pool: i64, round: u64 },
+    /// A question has waited for long enough.
+    Deadline { pool: i64, scaled_job: usize, restarts: u64, asked: Duration },
+    /// An answer has reached KEDA.
+    Reply { scaled_job: usize, told: Option<(Reply, Basis)> },
+    /// The scaler is restarted.
+    Restart,
+}
+
+/// What KEDA is told in one poll, for whoever watches.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// The ScaledJob's place.
+    pub scaled_job: usize,
+    /// The trigger that was asked about.
+    pub trigger: &'a Arc<Trigger>,
+    /// The answer; none is an error.
+    pub answer: Option<Answer>,
+    /// What it was made of, where there was something.
+    pub snapshot: Option<&'a Arc<Snapshot>>,
+    /// The decision that it comes from.
+    pub decision: Option<&'a Arc<Decision>>,
 }
 
 impl VirtualRun {
     /// A world at its beginning, and a scaler that has just started.
     #[must_use]
     pub fn new(plan: Plan, conditions: Conditions) -> Self {
-        let names: BTreeMap<i64, &str> = plan.pools.iter().map(|pool| (pool.id, &*pool.name)).collect();
-        let triggers = plan.scaled_jobs.iter().map(|scaled_job| {
-            let pool = names.get(&scaled_job.pool).copied().unwrap_or_default();
-            Arc::new(trigger(scaled_job, scaled_job.metadata(&plan.organization, pool)))
-        });
-        let ledger = Arc::new(Ledger::new(Headroom::Quarter));
-        Self {
-            triggers: triggers.collect(),
-            pools: plan.pools.iter().map(|pool| (pool.id, ScalerPool::new(pool.id, &conditions, &ledger))).collect(),
+        let ledger = Arc::new(Ledger::new(conditions.headroom));
+        let mut run = Self {
+            triggers: Vec::new(),
+            pools: BTreeMap::new(),
             ledger,
             licences_at: None,
+            asking: vec![false; plan.scaled_jobs.len()],
             // A stream of its own, so that the world's draws don't depend on who drives it.
             random: fastrand::Rng::with_seed(!plan.seed),
             world: World::new(plan),
+            steps: BTreeMap::new(),
+            steps_made: 0,
+            restarts: 0,
             conditions,
-            on_the_way: BTreeMap::new(),
+        };
+        run.triggers = run.world.cluster().scaled_jobs.iter().map(|made| (0, run.trigger_of(made))).collect();
+        run.start_scaler();
+        for at in run.conditions.troubles.restarts().collect::<Vec<_>>() {
+            run.enter(at, Step::Restart);
         }
+        run
     }
 
     /// Lets everything happen up to a moment.
     pub fn run_until(&mut self, moment: Duration) {
+        self.watch_until(moment, &mut |_, _| {});
+    }
+
+    /// Lets everything happen up to a moment; `watch` sees what KEDA is told.
+    pub fn watch_until(&mut self, moment: Duration, watch: &mut dyn FnMut(&World, &Told<'_>)) {
         loop {
-            let arrives = self.on_the_way.keys().next().map(|(at, _)| *at);
-            let next = [self.world.next_at(), arrives].into_iter().flatten().min();
+            let step = self.steps.keys().next().map(|(at, _)| *at);
+            let next = [self.world.next_at(), step].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= moment) else { break };
             let mut polled = Vec::new();
             self.world.run_until(next, |_, scaled_job| polled.push(scaled_job));
             for scaled_job in polled {
-                self.poll(scaled_job);
+                self.poll(scaled_job, watch);
             }
-            while let Some(entry) = self.on_the_way.first_entry().filter(|entry| entry.key().0 <= next) {
-                let ((_, scaled_job), told) = entry.remove_entry();
-                match told {
-                    Some((reply, basis)) => self.world.reply(scaled_job, reply, &basis),
-                    None => self.world.reply_failed(scaled_job),
-                }
+            while let Some(entry) = self.steps.first_entry().filter(|entry| entry.key().0 <= next) {
+                let step = entry.remove();
+                self.take(step, watch);
             }
         }
         self.world.run_until(moment, |_, _| {});
@@ -137,6 +205,141 @@ impl VirtualRun {
         self.pools.get(&pool)?.core.current().cloned()
     }
 
+    fn take(&mut self, step: Step, watch: &mut dyn FnMut(&World, &Told<'_>)) {
+        match step {
+            Step::Azure { pool, round } => self.azure_answers(pool, round, watch),
+            Step::Deadline { pool, scaled_job, restarts, asked } => {
+                let Some(side) = self.pools.get_mut(&pool).filter(|_| restarts == self.restarts) else { return };
+                if let Some(place) = side.waiting.iter().position(|waits| *waits == scaled_job)
+                    && side.lens.asked_before(asked)
+                {
+                    side.waiting.remove(place);
+                    self.answer(pool, scaled_job, watch);
+                }
+            }
+            Step::Reply { scaled_job, told } => {
+                self.asking[scaled_job] = false;
+                match told {
+                    Some((reply, basis)) => self.world.reply(scaled_job, reply, &basis),
+                    None => self.world.reply_failed(scaled_job),
+                }
+            }
+            Step::Restart => {
+                let waiting: Vec<usize> = self.pools.values().flat_map(|side| side.waiting.iter().copied()).collect();
+                self.start_scaler();
+                self.world.note_trouble("the scaler is restarted");
+                for scaled_job in waiting {
+                    self.tell(scaled_job, None);
+                }
+            }
+        }
+    }
+
+    /// A scaler that knows nothing.
+    fn start_scaler(&mut self) {
+        self.restarts += 1;
+        self.licences_at = None;
+        self.ledger = Arc::new(Ledger::new(self.conditions.headroom));
+        let pools = self.world.plan().pools.iter().map(|pool| {
+            let core = Pool::new(pool.id, self.conditions.rules, Arc::clone(&self.ledger));
+            (pool.id, ScalerPool { core, lens: Lens::new(self.restarts << 32), waiting: Vec::new() })
+        });
+        self.pools = pools.collect();
+    }
+
+    /// KEDA polls a ScaledJob.
+    fn poll(&mut self, scaled_job: usize, watch: &mut dyn FnMut(&World, &Told<'_>)) {
+        if std::mem::replace(&mut self.asking[scaled_job], true) {
+            return;
+        }
+        self.learn_licences();
+        let made = &self.world.cluster().scaled_jobs[scaled_job];
+        let (pool, edits) = (made.plan.pool, made.edits);
+        if self.triggers[scaled_job].0 != edits {
+            self.triggers[scaled_job] = (edits, self.trigger_of(made));
+        }
+        let now = self.world.now();
+        let Some(side) = self.pools.get_mut(&pool) else { return };
+        if side.core.note(&self.triggers[scaled_job].1, self.world.timestamp(now)).is_err() {
+            self.tell(scaled_job, None);
+        } else if side.lens.is_fresh(now, self.conditions.fresh_for) {
+            self.answer(pool, scaled_job, watch);
+        } else {
+            side.waiting.push(scaled_job);
+            let begun = side.lens.begin(now);
+            let restarts = self.restarts;
+            self.enter(now + self.conditions.answer_within, Step::Deadline { pool, scaled_job, restarts, asked: now });
+            if let Some(round) = begun {
+                let takes = self.request_takes();
+                self.enter(now + takes, Step::Azure { pool, round });
+            }
+        }
+    }
+
+    /// Azure answers a request of a round.
+    fn azure_answers(&mut self, pool: i64, round: u64, watch: &mut dyn FnMut(&World, &Told<'_>)) {
+        let now = self.world.now();
+        let Some(side) = self.pools.get_mut(&pool).filter(|side| side.lens.is_under_way(round)) else { return };
+        let troubles = &self.conditions.troubles;
+        let wrong = troubles.is(Trouble::Wrong, now).then_some(&mut self.random);
+        let (ended, was_wrong) = if troubles.is(Trouble::Outage, now) {
+            side.lens.fail();
+            (true, false)
+        } else {
+            side.lens.look(&mut self.world, pool, self.conditions.background, wrong)
+        };
+        if was_wrong {
+            self.world.note_trouble("Azure's answer leaves some out");
+        }
+        if !ended {
+            let torn = self.conditions.troubles.is(Trouble::Torn, now);
+            let later = if torn { Duration::from_millis(self.random.u64(500..3_000)) } else { Duration::ZERO };
+            let takes = self.request_takes();
+            self.enter(now + takes + later, Step::Azure { pool, round });
+            return;
+        }
+        let waiting = self.pools.get_mut(&pool).map(|side| std::mem::take(&mut side.waiting)).unwrap_or_default();
+        for scaled_job in waiting {
+            self.answer(pool, scaled_job, watch);
+        }
+    }
+
+    /// Answers from the last good snapshot, while its age is tolerated.
+    fn answer(&mut self, pool: i64, scaled_job: usize, watch: &mut dyn FnMut(&World, &Told<'_>)) {
+        let now = self.world.now();
+        let Some(side) = self.pools.get_mut(&pool) else { return };
+        let trigger = &self.triggers[scaled_job].1;
+        let good = side.lens.last_good(now, self.conditions.tolerated_age);
+        let answer = good
+            .as_ref()
+            .and_then(|(_, snapshot)| side.core.answer(&trigger.id, snapshot, self.world.timestamp(now)).ok());
+        let decision = side.core.current();
+        let snapshot = good.as_ref().map(|(_, snapshot)| snapshot);
+        watch(&self.world, &Told { scaled_job, trigger, answer, snapshot, decision });
+        let told = answer.zip(decision).zip(good.as_ref()).map(|((answer, decision), (seen_at, _))| {
+            #[expect(clippy::cast_precision_loss, reason = "a count of jobs is far below 2⁵²")]
+            let reply = Reply { value: answer.value as f64, target: f64::from(trigger.target), active: answer.active };
+            (reply, Basis::of(decision, &trigger.id.scaled_job, *seen_at))
+        });
+        self.tell(scaled_job, told);
+    }
+
+    fn tell(&mut self, scaled_job: usize, told: Option<(Reply, Basis)>) {
+        let latency = Duration::from_millis(self.random.u64(self.conditions.latency.clone()));
+        self.enter(self.world.now() + latency, Step::Reply { scaled_job, told });
+    }
+
+    fn request_takes(&mut self) -> Duration {
+        let late = self.conditions.troubles.is(Trouble::Late, self.world.now());
+        let late = if late { self.random.u64(500..4_000) } else { 0 };
+        Duration::from_millis(self.random.u64(self.conditions.azure.clone()) + late)
+    }
+
+    fn enter(&mut self, at: Duration, step: Step) {
+        self.steps.insert((at, self.steps_made), step);
+        self.steps_made += 1;
+    }
+
     /// Asks how many parallel jobs there are, if it is time to.
     fn learn_licences(&mut self) {
         let now = self.world.now();
@@ -144,7 +347,15 @@ impl VirtualRun {
             return;
         }
         self.licences_at = Some(now);
+        let troubles = &self.conditions.troubles;
+        if troubles.is(Trouble::Outage, now) {
+            return;
+        }
         for parallelism in Parallelism::ALL {
+            if troubles.is(Trouble::LicencesUnknown, now) {
+                self.ledger.learn(parallelism, None);
+                continue;
+            }
             self.world.count_request(Endpoint::ResourceUsage);
             let told = decode::usage_of(answers::resource_usage(&self.world, parallelism, true).read());
             let limit = told.limit.and_then(|limit| if let Limit::Jobs(jobs) = limit { Some(jobs) } else { None });
@@ -152,89 +363,30 @@ impl VirtualRun {
         }
     }
 
-    fn poll(&mut self, scaled_job: usize) {
-        self.learn_licences();
-        let trigger = &self.triggers[scaled_job];
-        let id = self.world.plan().scaled_jobs[scaled_job].pool;
-        let (Some(pool), now) = (self.pools.get_mut(&id), self.world.timestamp(self.world.now())) else { return };
-        let told = pool.look(&mut self.world, id, &self.conditions).ok().and_then(|(seen_at, snapshot)| {
-            let answer = pool.core.ask(trigger, &snapshot, now).ok()?;
-            let decision = pool.core.current()?;
-            #[expect(clippy::cast_precision_loss, reason = "a count of jobs is far below 2⁵²")]
-            let reply = Reply { value: answer.value as f64, target: f64::from(trigger.target), active: answer.active };
-            Some((reply, Basis::of(decision, &trigger.id.scaled_job, seen_at)))
-        });
-        let latency = Duration::from_millis(self.random.u64(self.conditions.latency.clone()));
-        self.on_the_way.insert((self.world.now() + latency, scaled_job), told);
-    }
-}
-
-impl ScalerPool {
-    fn new(id: i64, conditions: &Conditions, ledger: &Arc<Ledger>) -> Self {
-        let rules = Rules { settle: conditions.settle, ..Rules::default() };
-        Self {
-            core: Pool::new(id, rules, Arc::clone(ledger)),
-            reader: AgentReader::default(),
-            agents: None,
-            snapshot: None,
-        }
-    }
-
-    /// A fresh snapshot: jobs first, then agents if something is queued or it is time to.
-    fn look(
-        &mut self,
-        world: &mut World,
-        pool_id: i64,
-        conditions: &Conditions,
-    ) -> Result<(Duration, Arc<Snapshot>), NotTheAnswer> {
-        let now = world.now();
-        if let Some(known) =
-            self.snapshot.as_ref().filter(|(seen_at, _)| now.saturating_sub(*seen_at) <= conditions.fresh_for)
-        {
-            return Ok(known.clone());
-        }
-        world.count_request(Endpoint::JobRequests);
-        let known = self
-            .agents
-            .as_ref()
-            .filter(|(asked_at, _)| now.saturating_sub(*asked_at) <= conditions.background)
-            .cloned();
-        let Some(pool) = world.pool(pool_id) else { return Err(NotTheAnswer::NoObject) };
-        let requests = pool.requests.values().map(|request| answers::job_request(world, pool, request));
-        let queue = decode::queue_of(List::from(requests.collect::<Vec<_>>()));
-        let something_is_queued = queue.jobs.iter().any(JobRequest::is_queued);
-        let (agents_at, agents) = match known {
-            Some(known) if !something_is_queued => known,
-            _ => {
-                let agents = pool.agents.values().map(|agent| answers::agent(world, agent, AgentDetails::ALL));
-                let agents = self.reader.agents_of(List::from(agents.collect::<Vec<_>>()))?;
-                world.count_request(Endpoint::Agents);
-                (now, Arc::new(agents))
-            }
-        };
-        self.agents = Some((agents_at, Arc::clone(&agents)));
-        let snapshot = Snapshot::new(world.timestamp(now), queue, world.timestamp(agents_at), agents);
-        let looked = (now, Arc::new(snapshot));
-        self.snapshot = Some(looked.clone());
-        Ok(looked)
-    }
-}
-
-/// The trigger that the gRPC edge would read out of the metadata. The core knows KEDA's default strategy only.
-fn trigger(plan: &ScaledJobPlan, metadata: BTreeMap<String, String>) -> Trigger {
-    Trigger {
-        id: TriggerId { scaled_job: plan.id.clone(), metadata: Arc::new(metadata) },
-        capabilities: Arc::new(plan.capabilities.clone()),
-        parent: None,
-        jobs_without_demands: JobsWithoutDemands::Take,
-        strategy: Strategy::Default,
-        builtin: None,
-        agent_names: AgentNamePattern::of_scaled_job(&plan.id.name),
-        max_replicas: plan.scaling.max_replicas,
-        min_replicas: plan.scaling.min_replicas,
-        priority: 100,
-        target: 1,
-        activation: 0,
-        hints: Vec::new(),
+    /// The trigger that the gRPC edge would read out of a ScaledJob's metadata.
+    fn trigger_of(&self, made: &SimulatedScaledJob) -> Arc<Trigger> {
+        let plan = &made.plan;
+        let world = self.world.plan();
+        let pool = world.pools.iter().find(|pool| pool.id == plan.pool).map_or("", |pool| &*pool.name);
+        Arc::new(Trigger {
+            id: TriggerId { scaled_job: plan.id.clone(), metadata: Arc::new(plan.metadata(&world.organization, pool)) },
+            capabilities: Arc::new(plan.capabilities.clone()),
+            parent: None,
+            jobs_without_demands: JobsWithoutDemands::Take,
+            strategy: match plan.scaling.strategy {
+                keda::Strategy::Default => Strategy::Default,
+                keda::Strategy::Accurate => Strategy::Accurate,
+                keda::Strategy::Eager => Strategy::Eager,
+                keda::Strategy::Custom { deduction, percentage } => Strategy::Custom { deduction, percentage },
+            },
+            builtin: None,
+            agent_names: AgentNamePattern::of_scaled_job(&plan.id.name),
+            max_replicas: plan.scaling.max_replicas,
+            min_replicas: plan.scaling.min_replicas,
+            priority: plan.priority,
+            target: plan.target,
+            activation: 0,
+            hints: Vec::new(),
+        })
     }
 }

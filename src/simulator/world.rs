@@ -107,6 +107,7 @@ impl World {
             world.cluster.scaled_jobs.push(SimulatedScaledJob {
                 plan: plan.clone(),
                 registers_with,
+                edits: 0,
                 paused: false,
                 deleted: false,
                 broken: None,
@@ -220,11 +221,8 @@ impl World {
     pub fn reply(&mut self, scaled_job: usize, reply: Reply, basis: &Basis) {
         let count = self.cluster.count(scaled_job);
         let plan = &self.cluster.scaled_jobs[scaled_job].plan;
-        let created = if self.cluster.scaled_jobs[scaled_job].deleted {
-            0
-        } else {
-            jobs_to_create(&plan.scaling, reply, count)
-        };
+        let created =
+            if self.cluster.scaled_jobs[scaled_job].deleted { 0 } else { jobs_to_create(&plan.scaling, reply, count) };
         if created == 0 {
             return;
         }

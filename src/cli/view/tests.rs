@@ -4,20 +4,19 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::{Terminal, backend::TestBackend};
 
 use super::*;
-use crate::simulator::{
-    demo,
-    virtual_run::{Conditions, VirtualRun},
+use crate::{
+    pool::Rules,
+    simulator::{
+        demo,
+        virtual_run::{Conditions, VirtualRun},
+    },
 };
 
 const PAGE: &str = "http://127.0.0.1:41234/";
 
 fn scenes() -> impl Iterator<Item = Scene> {
-    let conditions = Conditions {
-        fresh_for: Duration::from_secs(1),
-        background: Duration::from_secs(30),
-        latency: 5..=150,
-        settle: SignedDuration::from_secs(2),
-    };
+    let rules = Rules { settle: SignedDuration::from_secs(2), ..Rules::default() };
+    let conditions = Conditions { rules, ..Conditions::default() };
     let mut run = VirtualRun::new(demo::plan(1, Timestamp::UNIX_EPOCH), conditions);
     (1..=60).map(move |seconds| {
         run.run_until(Duration::from_secs(seconds));

@@ -1,6 +1,6 @@
 //! What Azure does in a world: jobs arrive, are given to agents, run and end.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{World, draw};
 use crate::{
@@ -124,12 +124,5 @@ impl World {
         for pool in self.pools.keys().copied().collect::<Vec<_>>() {
             self.enter_after(self.plan.delays.assignment.clone(), Event::Assignment { pool });
         }
-    }
-
-    /// Since when the oldest job of a pool waits that some idle agent could take now, if Azure only gave it.
-    #[must_use]
-    pub fn queued_since(&self, pool: i64, request: RequestId) -> Option<Duration> {
-        let request = self.pools.get(&pool)?.requests.get(&request)?;
-        request.agent.is_none().then_some(request.queued_at)
     }
 }

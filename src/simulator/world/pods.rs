@@ -84,7 +84,9 @@ impl World {
         let Some(job) = self.alive(key).filter(|job| job.stage == Stage::Idle) else { return };
         job.stage = Stage::Leaving;
         self.lose_claim(key, Cause::GaveUp);
-        self.of_agent(key, "gives up waiting for a job", |pool, agent, _| pool.change(agent, |agent| agent.hung = true));
+        self.of_agent(key, "gives up waiting for a job", |pool, agent, _| {
+            pool.change(agent, |agent| agent.hung = true)
+        });
         self.enter_after(self.plan.delays.leaving.clone(), Event::Leaving { job: key });
     }
 
@@ -143,7 +145,9 @@ impl World {
     fn forget(&mut self, key: JobKey) {
         let Some(job) = self.cluster.jobs.remove(&key) else { return };
         if !job.used {
-            self.accounts.left_unused.push(job.claim.cause_of_surplus(|_| false).unwrap_or((Cause::Unexplained, Duration::ZERO)));
+            self.accounts
+                .left_unused
+                .push(job.claim.cause_of_surplus(|_| false).unwrap_or((Cause::Unexplained, Duration::ZERO)));
         }
     }
 

@@ -44,8 +44,14 @@ impl World {
         self.azure_looks_again();
     }
 
-    /// Something has happened that makes a scaler lose what it knew of the jobs that wait.
-    pub fn note_upheaval(&mut self) {
+    /// Something has happened to the scaler or its requests that makes it lose what it knew of the jobs that wait.
+    pub fn note_trouble(&mut self, what: &'static str) {
+        *self.accounts.faults.entry(what).or_default() += 1;
+        self.tell(Happening::Disturbed { what: what.to_owned() });
+        self.note_upheaval();
+    }
+
+    fn note_upheaval(&mut self) {
         self.upheaval = Some(self.now);
     }
 
@@ -93,6 +99,7 @@ impl World {
 
     fn edit(&mut self, place: usize, edit: &Edit) {
         let scaled_job = &mut self.cluster.scaled_jobs[place];
+        scaled_job.edits += 1;
         match edit {
             Edit::Maximum(max) => scaled_job.plan.scaling.max_replicas = *max,
             Edit::Priority(priority) => scaled_job.plan.priority = *priority,

@@ -1,0 +1,53 @@
+//! What goes wrong with the scaler and its requests, and when.
+
+use std::time::Duration;
+
+/// One kind of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// The scaler is restarted.
+    Restart,
+    /// Azure answers nothing.
+    Outage,
+    /// Azure answers late.
+    Late,
+    /// Much time passes between the list of jobs and the list of agents.
+    Torn,
+    /// Azure's lists leave some out.
+    Wrong,
+    /// Azure does not tell how many jobs may run at once.
+    LicencesUnknown,
+}
+
+impl Trouble {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::Restart, Self::Outage, Self::Late, Self::Torn, Self::Wrong, Self::LicencesUnknown];
+
+    /// In words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Restart => "scaler restarted",
+            Self::Outage => "Azure DevOps down",
+            Self::Late => "Azure DevOps late",
+            Self::Torn => "lists torn apart",
+            Self::Wrong => "lists that leave some out",
+            Self::LicencesUnknown => "parallel jobs unknown",
+        }
+    }
+}
+
+/// Troubles, each from when on and for how long.
+#[derive(Clone, Debug, Default)]
+pub struct Troubles(pub Vec<(Duration, Duration, Trouble)>);
+
+impl Troubles {
+    pub(super) fn is(&self, trouble: Trouble, now: Duration) -> bool {
+        self.0.iter().any(|(from, lasts, kind)| *kind == trouble && *from <= now && now < *from + *lasts)
+    }
+
+    pub(super) fn restarts(&self) -> impl Iterator<Item = Duration> {
+        self.0.iter().filter(|(.., kind)| *kind == Trouble::Restart).map(|(at, ..)| *at)
+    }
+}
