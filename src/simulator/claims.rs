@@ -189,6 +189,7 @@ pub(super) fn claim(
         .values_mut()
         .filter(|job| job.scaled_job == scaled_job && job.is_unused())
         .filter(|job| job.claim.request().is_none_or(|id| !wanted.contains(&id)))
+        .filter(|job| job.agent.is_none_or(|agent| !basis.distrusted.contains(&agent)))
         .collect();
     adopters.sort_by_key(lost_first);
     for job in adopters {
@@ -225,7 +226,9 @@ pub(super) fn taken(
     taker: Taker,
     upheaval: Option<Duration>,
 ) {
-    let own = taker.job.and_then(|key| jobs.get(&key)).map(|job| (job.scaled_job, job.claim));
+    let own = taker.job.and_then(|key| jobs.get(&key));
+    let is_second = own.is_some_and(|job| job.used);
+    let own = own.map(|job| (job.scaled_job, job.claim));
     let losers = jobs.iter_mut().filter(|(key, job)| Some(**key) != taker.job && job.is_unused());
     for (_, loser) in losers {
         let Claim::On(claimed, seen_at) = loser.claim else { continue };
@@ -233,6 +236,8 @@ pub(super) fn taken(
             continue;
         }
         loser.claim = match own {
+            // It has run what it was started for.
+            _ if is_second => Claim::lost(Cause::Fault(Fate::TakesTwo)),
             Some((scaled_job, claim)) if scaled_job == loser.scaled_job => claim,
             Some((_, Claim::On(theirs, they_saw)))
                 if theirs == request && upheaval.is_some_and(|at| at >= seen_at.min(they_saw)) =>

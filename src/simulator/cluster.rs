@@ -72,10 +72,11 @@ pub enum Stage {
 }
 
 impl KubernetesJob {
-    /// Whether its agent has not been given a job yet.
+    /// Whether its agent has not been given a job yet, and can be.
     #[must_use]
     pub fn is_unused(&self) -> bool {
-        self.stage <= Stage::Idle
+        let hangs = self.fate == Fate::HangsBefore && self.stage == Stage::Idle;
+        self.stage <= Stage::Idle && !hangs
     }
 
     /// Whether KEDA no longer counts it.

@@ -138,6 +138,17 @@ pub enum Edit {
 }
 
 impl Disturbance {
+    /// The place of the ScaledJob that it happens to, if it happens to one.
+    #[must_use]
+    pub fn place(&self) -> Option<usize> {
+        match self {
+            Self::Image(place, _) | Self::Pause(place, _) | Self::Delete(place, _) | Self::Edit(place, _) => {
+                Some(*place)
+            }
+            _ => None,
+        }
+    }
+
     /// What kind it is, in words.
     #[must_use]
     pub fn kind(&self) -> &'static str {

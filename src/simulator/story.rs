@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use super::claims::{Cause, Claim};
 use crate::{job_request::RequestId, trigger::ScaledJobId};
 
 /// How many events are kept.
@@ -53,6 +54,20 @@ pub enum Happening {
         value: u64,
         /// Unfinished Jobs before.
         running: u32,
+    },
+    /// A pod was created.
+    Started {
+        /// Its name.
+        agent: Arc<str>,
+        /// What for.
+        claim: Claim,
+    },
+    /// A pod is gone whose agent has run no job.
+    Surplus {
+        /// Its name.
+        agent: Arc<str>,
+        /// Why it was started.
+        cause: Cause,
     },
     /// The scaler answered a poll with an error, or not at all.
     Failed {
@@ -132,6 +147,13 @@ impl fmt::Display for Happening {
             Self::Created { scaled_job, count, value, running } => {
                 write!(f, "KEDA creates {count} for {scaled_job}: told {value}, {running} unfinished")
             }
+            Self::Started { agent, claim: Claim::On(request, _) } => {
+                write!(f, "pod {agent} is created for job {request}")
+            }
+            Self::Started { agent, claim: Claim::Lost(cause, _) } => {
+                write!(f, "pod {agent} is created, and surplus: {}", cause.text())
+            }
+            Self::Surplus { agent, cause } => write!(f, "pod {agent} has run no job: {}", cause.text()),
             Self::Failed { scaled_job } => write!(f, "the scaler fails to answer for {scaled_job}"),
             Self::Agent { agent, did } => write!(f, "agent {agent} {did}"),
             Self::ArrivalsStopped => f.write_str("no more jobs arrive"),

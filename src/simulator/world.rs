@@ -24,7 +24,7 @@ use super::{
     agenda::{Agenda, Event},
     claims::{self, Basis, Cause},
     cluster::{Cluster, SimulatedScaledJob},
-    faults::Fate,
+    faults::{Fate, Faults},
     keda::{Reply, jobs_to_create},
     licences::Licences,
     organization::{Registered, SimulatedAgent, SimulatedPool},
@@ -116,7 +116,8 @@ impl World {
             let phase = draw(&mut world.random, &(0..=interval));
             world.agenda.enter(phase, Event::Poll { scaled_job: place });
         }
-        for (place, (at, _)) in world.plan.faults.disturbances.iter().enumerate() {
+        let Faults { until, disturbances, .. } = &world.plan.faults;
+        for (place, (at, _)) in disturbances.iter().enumerate().filter(|(_, (at, _))| at < until) {
             world.agenda.enter(*at, Event::Disturbance { place });
         }
         if !world.plan.faults.until.is_zero() {

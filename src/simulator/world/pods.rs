@@ -29,6 +29,8 @@ impl World {
         }
         let is_broken = self.cluster.scaled_jobs[scaled_job].broken.is_some();
         let job = self.cluster.create(scaled_job, claim, fate, &mut self.random);
+        let agent = Arc::clone(&self.cluster.jobs[&job].pod);
+        self.tell(Happening::Started { agent, claim });
         let start = draw(&mut self.random, &self.plan.delays.pod_start);
         let late = match fate {
             Fate::Slow => draw(&mut self.random, &lasts::SLOW),
@@ -145,9 +147,9 @@ impl World {
     fn forget(&mut self, key: JobKey) {
         let Some(job) = self.cluster.jobs.remove(&key) else { return };
         if !job.used {
-            self.accounts
-                .left_unused
-                .push(job.claim.cause_of_surplus(|_| false).unwrap_or((Cause::Unexplained, Duration::ZERO)));
+            let (cause, age) = job.claim.cause_of_surplus(|_| false).unwrap_or((Cause::Unexplained, Duration::ZERO));
+            self.accounts.left_unused.push((cause, age));
+            self.tell(Happening::Surplus { agent: job.pod, cause });
         }
     }
 

@@ -1,0 +1,135 @@
+//! Hostile worlds: deterministic simulation of everything that can go wrong, each world drawn from one seed, through the
+//! real decision code in virtual time. See `docs/reliability.md` for what they have found.
+//!
+//! ```sh
+//! cargo test --release --test worlds                        # as many as every change must pass
+//! cargo test --release --test worlds -- --worlds 100000     # more
+//! cargo test --release --test worlds -- --seed 4711         # one, told in words
+//! ```
+
+#![expect(clippy::print_stdout, reason = "the report is for people")]
+#![expect(clippy::cast_precision_loss, reason = "counts of agents are small")]
+
+#[path = "worlds/draw.rs"]
+mod draw;
+#[path = "worlds/judge.rs"]
+mod judge;
+#[path = "worlds/liveness.rs"]
+mod liveness;
+#[path = "worlds/report.rs"]
+mod report;
+#[path = "worlds/safety.rs"]
+mod safety;
+#[path = "worlds/shrink.rs"]
+mod shrink;
+#[path = "worlds/tell.rs"]
+mod tell;
+
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+};
+
+use clap::Parser;
+
+use self::{draw::Hostile, judge::judge, report::Totals, shrink::shrink};
+
+/// Worlds where nothing is said: a debug build is many times slower.
+const WORLDS: u64 = if cfg!(debug_assertions) { 60 } else { 10_000 };
+
+/// Hostile worlds in virtual time.
+#[derive(Parser)]
+struct Arguments {
+    /// How many worlds to try.
+    #[arg(long, default_value_t = WORLDS)]
+    worlds: u64,
+    /// The first world's seed; the others follow it.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Try this one only, and tell its story.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Passed over, with all else that the test runner of a workspace may say.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(seed) = arguments.seed {
+        return one(seed);
+    }
+    let next = AtomicU64::new(arguments.from);
+    let end = arguments.from + arguments.worlds;
+    let failed = AtomicBool::new(false);
+    let work = || {
+        let (mut totals, mut wrong) = (Totals::default(), None);
+        while !failed.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                break;
+            }
+            let verdict = judge(&Hostile::of(seed));
+            totals.add(&verdict);
+            if verdict.wrong.is_some() {
+                failed.store(true, Ordering::Relaxed);
+                wrong = Some(seed);
+            }
+        }
+        (totals, wrong)
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let (mut totals, mut wrong) = (Totals::default(), None);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok((theirs, seed)) => {
+                    totals.merge(theirs);
+                    wrong = wrong.or(seed);
+                }
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    println!("{totals}");
+    let excessive = tell::excessive(&totals);
+    if let Some(line) = &excessive {
+        println!("\n{line}");
+    }
+    if let Some(seed) = wrong {
+        println!("\nworld {seed} goes wrong; here is the smallest like it:\n");
+        one_shrunk(seed);
+    }
+    let passed = excessive.is_none() && wrong.is_none();
+    println!(
+        "\ntest result: {}. {} passed; {} failed; 0 ignored",
+        tell::word(passed),
+        u8::from(passed),
+        u8::from(!passed)
+    );
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Tells one world's story.
+fn one(seed: u64) -> ExitCode {
+    let hostile = Hostile::of(seed);
+    let verdict = judge(&hostile);
+    if verdict.wrong.is_some() {
+        one_shrunk(seed);
+        return ExitCode::FAILURE;
+    }
+    println!("{}\n\n{}", tell::world(&hostile), verdict.summary);
+    println!("nothing is wrong with world {seed}");
+    ExitCode::SUCCESS
+}
+
+fn one_shrunk(seed: u64) {
+    let smallest = shrink(&Hostile::of(seed));
+    let verdict = judge(&smallest);
+    println!("{}\n", tell::world(&smallest));
+    println!("{}", tell::end_of(&verdict.story));
+    println!("{}", verdict.summary);
+    println!("world {seed}: {}", verdict.wrong.map(|wrong| wrong.how).unwrap_or_default());
+}

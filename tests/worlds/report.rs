@@ -1,0 +1,104 @@
+//! What all worlds of a run amount to, for people.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use azp_scaler::simulator::claims::Cause;
+
+use super::judge::Verdict;
+
+/// Totals.
+#[derive(Default)]
+pub(crate) struct Totals {
+    worlds: u64,
+    virtual_time: Duration,
+    decisions: u64,
+    answers: u64,
+    jobs: u64,
+    jobs_lost: u64,
+    needed: u64,
+    started: u64,
+    surplus: BTreeMap<Cause, u64>,
+    faults: BTreeMap<&'static str, u64>,
+    failed_polls: u64,
+    waits: Vec<(f64, f64)>,
+    longest_wait: Duration,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, verdict: &Verdict) {
+        let summary = &verdict.summary;
+        self.worlds += 1;
+        self.virtual_time += Duration::from_secs_f64(summary.seconds);
+        self.decisions += verdict.decisions;
+        self.answers += verdict.answers;
+        self.jobs += summary.jobs_run;
+        self.jobs_lost += summary.jobs_lost;
+        self.needed += summary.agents_used;
+        self.started += summary.agents_started;
+        for (cause, count) in &summary.surplus_by_cause {
+            *self.surplus.entry(*cause).or_default() += count;
+        }
+        for (fault, count) in &summary.faults {
+            *self.faults.entry(fault).or_default() += count;
+        }
+        self.failed_polls += summary.failed_polls;
+        self.waits.push((summary.wait_median, summary.wait_p95));
+        self.longest_wait = self.longest_wait.max(verdict.longest_wait);
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.worlds += other.worlds;
+        self.virtual_time += other.virtual_time;
+        self.decisions += other.decisions;
+        self.answers += other.answers;
+        self.jobs += other.jobs;
+        self.jobs_lost += other.jobs_lost;
+        self.needed += other.needed;
+        self.started += other.started;
+        for (cause, count) in other.surplus {
+            *self.surplus.entry(cause).or_default() += count;
+        }
+        for (fault, count) in other.faults {
+            *self.faults.entry(fault).or_default() += count;
+        }
+        self.failed_polls += other.failed_polls;
+        self.waits.extend(other.waits);
+        self.longest_wait = self.longest_wait.max(other.longest_wait);
+    }
+
+    /// Of all agents started, the part that is surplus by a cause that is neither a fault nor wanted, in a thousand.
+    pub(crate) fn per_mille(&self, causes: &[Cause]) -> f64 {
+        let count: u64 = causes.iter().filter_map(|cause| self.surplus.get(cause)).sum();
+        1_000.0 * count as f64 / self.started.max(1) as f64
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let years = self.virtual_time.as_secs_f64() / (365.25 * 86_400.0);
+        writeln!(f, "{} worlds, {years:.2} years of virtual time", self.worlds)?;
+        writeln!(f, "{} answers to KEDA and {} decisions checked", self.answers, self.decisions)?;
+        writeln!(f, "{} jobs have run, {} were lost with their agents", self.jobs, self.jobs_lost)?;
+        writeln!(f, "{} polls failed", self.failed_polls)?;
+        writeln!(f, "\nfaults")?;
+        for (fault, count) in &self.faults {
+            writeln!(f, "  {fault:<58}{count:>9}")?;
+        }
+        let surplus: u64 = self.surplus.values().sum();
+        writeln!(f, "\n{} agents started: {} have run jobs, {surplus} are surplus", self.started, self.needed)?;
+        for (cause, count) in &self.surplus {
+            writeln!(f, "  {:<58}{count:>9}", cause.text())?;
+        }
+        let mut waits = self.waits.clone();
+        waits.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let median = waits.get(waits.len() / 2).map_or(0.0, |wait| wait.0);
+        waits.sort_by(|one, other| one.1.total_cmp(&other.1));
+        let p95 = waits.get(waits.len() / 2).map_or(0.0, |wait| wait.1);
+        writeln!(f, "\nwait for an agent, median and p95 of the median world: {median:.1} s, {p95:.1} s")?;
+        write!(
+            f,
+            "longest wait after the storm beside a ScaledJob with room and a free licence: {} s",
+            self.longest_wait.as_secs()
+        )
+    }
+}
