@@ -125,7 +125,9 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
     if planted!(EveryFitStarts) {
         give_to_all(snapshot, &jobs, &mut triggers);
     }
-    for (agent, job) in takers.let_wait(snapshot, &waiting, |place| licences.could_begin(place)) {
+    for (agent, job) in
+        takers.let_wait(snapshot, &waiting, |place| licences.could_begin(place) || planted!(BlamedWithoutLicence))
+    {
         census.agents[agent as usize].lets_wait = Some(job);
     }
 
@@ -139,7 +141,10 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
         agents: census.agents,
         parallel_jobs: Each::new(|parallelism| licences.counted(parallelism, *report.taken.of(parallelism))),
         settling_until,
-        valid_until: settling_until.into_iter().chain(census.valid_until).min(),
+        valid_until: settling_until
+            .into_iter()
+            .chain(census.valid_until.filter(|_| !planted!(GraceEndUnnoticed)))
+            .min(),
     };
     (decision, report)
 }

@@ -191,7 +191,7 @@ fn planted_faults_are_off_by_default_and_each_has_its_place() {
     for name in names {
         assert!(
             sites.contains(&format!("planted!({name})")),
-            "`{name}` is listed in src/planted.rs and planted nowhere"
+            "`{name}` is listed in src/planted/faults.rs and planted nowhere"
         );
     }
 }

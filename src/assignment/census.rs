@@ -93,7 +93,7 @@ impl Census {
                 Some(if up { Placement::Running { owner } } else { Placement::LostAgent { owner } });
             let counted_already = match listed {
                 Some(place) if up => mem::replace(&mut running[place], true) && !planted!(TwoJobsTwoAgents),
-                None if up => !running_unlisted.insert(reserved.id),
+                None if up => !running_unlisted.insert(reserved.id) && !planted!(UnlistedCountedTwice),
                 _ => true,
             };
             let counted_for = owner.or(planted!(ForeignJobsCounted).then_some(0));
@@ -142,7 +142,7 @@ fn whereabouts(snapshot: &Snapshot, reserved: &ReservedAgent, agent: Option<&Age
         let down = reserved.offline || snapshot.agents_are_as_new_as_jobs();
         return if down { Whereabouts::Down } else { Whereabouts::Up };
     };
-    let older = !snapshot.agents_are_as_new_as_jobs();
+    let older = !snapshot.agents_are_as_new_as_jobs() && !planted!(OlderListBelieved);
     // What the request itself says is newer than an older list.
     if agent.online || older && !reserved.offline || planted!(LostAgentIsUp) {
         return Whereabouts::Up;

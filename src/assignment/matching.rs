@@ -48,7 +48,7 @@ pub(super) fn matching(problem: &Problem<'_>) -> Vec<Option<u32>> {
             }
         }
         // Jobs that had to make way are left out for good; but while they sat at home, others may have left theirs.
-        if matching.left_out == left_out {
+        if matching.left_out == left_out || planted!(NoSecondSeating) {
             return matching.taker;
         }
         left_out = matching.left_out;

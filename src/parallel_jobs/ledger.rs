@@ -85,7 +85,8 @@ impl Ledger {
                 Running::ByPool(by_pool) => Unseen::ByPool(by_pool),
                 Running::Total(total) => {
                     let seen = entries.pools.values().map(|(_, report)| *report.running.of(parallelism));
-                    Unseen::Total(total.saturating_sub(seen.sum()))
+                    let seen = if planted!(OwnCountedTwice) { 0 } else { seen.sum() };
+                    Unseen::Total(total.saturating_sub(seen))
                 }
             };
             Some(Known { limit: usage.limit?, unseen })

@@ -106,7 +106,7 @@ impl Known {
         if let Some((_, asked, survived)) = learned.and_then(|place| self.forgotten.remove(place)) {
             gaps = survived;
             // Where nothing is known yet, this may be an interval that is longer than a trigger is kept for.
-            if gaps.is_empty() {
+            if gaps.is_empty() && !planted!(LongIntervalUnlearned) {
                 learn(&mut gaps, asked, now);
             }
         }
@@ -123,7 +123,8 @@ impl Known {
         let around = now.duration_since(this.asked) / 2;
         let missed = |other: &Asker| {
             let before_last_poll = this.asked.duration_since(other.asked);
-            let missed_a_poll = before_last_poll > around && around.is_positive() || planted!(SiblingsTakenForOld);
+            let is_later = around.is_positive() || planted!(SameMomentIsAPoll);
+            let missed_a_poll = before_last_poll > around && is_later || planted!(SiblingsTakenForOld);
             other.first_asked < this.first_asked && missed_a_poll && !planted!(OldVariantsKept)
         };
         let outdated = self.of(&trigger.id.scaled_job).filter(|(id, other)| **id != trigger.id && missed(other));
@@ -172,7 +173,7 @@ impl Known {
 /// Learns from the gap between two questions.
 fn learn(gaps: &mut Gaps, asked: Timestamp, now: Timestamp) {
     let gap = now.duration_since(asked);
-    if gap <= LONGEST_INTERVAL {
+    if gap <= LONGEST_INTERVAL || planted!(AbsenceLearned) {
         gaps.push_back(gap);
         gaps.keep_newest(GAPS);
     }

@@ -68,6 +68,7 @@ impl Memory {
         let agents = decision.snapshot.agents.iter().zip(&decision.agents);
         let finished = agents.filter_map(|(agent, standing)| Some((agent.last_completed?, standing.owner?)));
         let mut taken: Vec<(RequestId, u32, u32)> = finished
+            .filter(|_| !planted!(InheritOnlyRunning))
             .chain(running)
             .filter_map(|(id, taken_by)| {
                 let given_to = &self.scaled_jobs[self.given_to(id)? as usize];

@@ -42,7 +42,7 @@ impl Sightings {
             if before.is_none() && !first {
                 came.push(agent.id);
             }
-            let is_idle = is_idle(agent) && !reserved.contains(&agent.id);
+            let is_idle = is_idle(agent) && (!reserved.contains(&agent.id) || planted!(ReservedHasIdled));
             let ran_none = |before: &&Sighting| before.last_completed == agent.last_completed;
             let stayed_idle = before.filter(|before| ran_none(before) || planted!(JobBetweenLooksMissed));
             let sighting = Sighting {

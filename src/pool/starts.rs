@@ -64,7 +64,7 @@ impl Breakers {
             Breaker::Open { next, .. } => Some(*next),
             Breaker::Told { .. } => None,
         });
-        next.filter(|next| *next > now).min()
+        next.filter(|next| *next > now && !planted!(ProbeUnnoticed)).min()
     }
 
     /// KEDA was told to start agents. Says whether that was a probe, which it must not be told again.

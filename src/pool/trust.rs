@@ -85,7 +85,8 @@ impl Trust {
         self.probation = self.probation.filter(|probation| is_idle(&probation.agent));
         let queued: BTreeSet<RequestId> =
             snapshot.jobs.iter().filter(|job| job.is_queued()).map(|job| job.id).collect();
-        self.held.retain(|job, witness| is_idle(witness) && queued.contains(job));
+        let stands = |witness: &i64| is_idle(witness) || planted!(WitnessGoneStillHeld);
+        self.held.retain(|job, witness| stands(witness) && queued.contains(job));
     }
 
     /// Judges by a decision that was made with what is believed. Says whether that changes.
@@ -131,6 +132,7 @@ impl Trust {
         // Nobody knows; the next job that it lets wait will tell.
         let standing = snapshot.agents.iter().zip(&decision.agents).find(|(agent, _)| agent.id == probation.agent);
         let next = standing.and_then(|(_, standing)| standing.lets_wait).map(|job| snapshot.jobs[job as usize].id);
+        let next = next.filter(|_| !planted!(NextJobUnwatched));
         self.probation = Some(Probation { job: next, ..probation });
         false
     }

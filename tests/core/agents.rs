@@ -60,3 +60,35 @@ fn an_older_list_of_agents_does_not_overrule_a_newer_list_of_jobs() {
     assert_eq!(queued(9), [(1, true), (2, true)], "the agent has given the job back since");
     assert_eq!(queued(10), [(1, false)]);
 }
+
+/// A look whose agents were listed before its jobs.
+fn with_older_agents(jobs: &[Job], agents: &[Agent]) -> Arc<Snapshot> {
+    Arc::new(Snapshot { agents_at: at(-9), ..(*snapshot(0, jobs, agents)).clone() })
+}
+
+#[test]
+fn an_agent_that_no_list_knows_yet_is_one_agent_whatever_it_runs() {
+    let new = agent("T-new", "");
+    let queue = [job(1, &[]), job(2, &[]).on(&new), job(3, &[]).on(&new)];
+    let mut scene = Scene::new([trigger("T", "")]);
+    let told = scene.pool.ask(&scene.triggers[0], &with_older_agents(&queue, &[]), at(1)).unwrap();
+    assert_eq!(told.value, 2, "A 1 + R 1");
+}
+
+#[test]
+fn what_a_new_job_says_of_its_agent_goes_before_an_older_list() {
+    let back = offline(agent("T-a", ""), 600);
+    let queue = [job(1, &[]), job(2, &[]).on(&back)];
+    let mut scene = Scene::new([trigger("T", "")]);
+    let told = scene.pool.ask(&scene.triggers[0], &with_older_agents(&queue, &[back]), at(1)).unwrap();
+    assert_eq!(told.value, 2, "A 1 + R 1");
+}
+
+#[test]
+fn a_grace_ends_though_nothing_else_changes() {
+    let gone = offline(agent("T-a", ""), 30);
+    let look = snapshot(0, &[job(1, &[]), job(2, &[]).on(&gone)], &[gone]);
+    let mut scene = Scene::new([trigger("T", "")]);
+    let mut told = |seconds| scene.pool.ask(&scene.triggers[0], &look, at(seconds)).unwrap().value;
+    assert_eq!([1, 31, 61, 89, 90].map(&mut told), [2, 2, 2, 2, 1]);
+}

@@ -34,3 +34,29 @@ fn who_does_not_fit_inherits_nothing() {
     assert_eq!(starter(&decision, 2), Some("L"));
     assert_eq!(starter(&decision, 3), Some("S"), "the oldest that fits");
 }
+
+#[test]
+fn a_job_whose_agent_was_taken_inherits_though_all_happened_between_two_looks() {
+    let mut scene = small_and_large(1);
+    let queue = jobs(1, 2, &["docker"]);
+    assert_eq!(scene.look(&queue, &[]).0, [1, 1]);
+    let done = finished_one(agent("L-a", "docker, gpu"));
+    let (values, decision) = scene.look(&queue[1..], &[done]);
+    assert_eq!(values, [1, 0]);
+    assert_eq!(starter(&decision, 2), Some("S"));
+}
+
+#[test]
+fn who_left_home_for_a_job_that_then_made_way_stays_at_home() {
+    let mut scene = Scene::new([("A", "p, q"), ("X", "p, r"), ("Y", "q, r")].map(|(name, offers)| {
+        let mut one = trigger(name, offers);
+        one.max_replicas = 1;
+        one
+    }));
+    let queue = [job(1, &["q"]), job(2, &["p"]), job(3, &["r"]), job(4, &["r"])];
+    let (_, decision) = scene.look(&[queue[0].clone(), queue[3].clone()], &[]);
+    assert_eq!([1, 4].map(|id| starter(&decision, id)), [Some("A"), Some("X")]);
+    // Two that are older than the last come, and there is no room for it any more.
+    let (_, decision) = scene.look(&queue, &[]);
+    assert_eq!([1, 2, 3, 4].map(|id| starter(&decision, id)), [Some("A"), Some("X"), Some("Y"), None]);
+}
