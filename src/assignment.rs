@@ -86,12 +86,13 @@ pub fn scaled_jobs(triggers: &[Arc<Trigger>]) -> Vec<ScaledJobId> {
 #[must_use]
 pub fn decide(world: &World<'_>) -> (Decision, Report) {
     let World { snapshot, now, .. } = *world;
-    let settling_until = world.settling_until.filter(|until| now < *until);
+    let settling_until = world.settling_until.filter(|until| now < *until && !planted!(NoSettling));
     let ids = scaled_jobs(world.triggers);
     let mut triggers = offers(world, &ids);
     let takes_jobs_on: Vec<bool> = (0..ids.len())
         .map(|place| triggers.iter().find(|trigger| trigger.scaled_job as usize == place))
         .map(|first| first.is_some_and(|first| first.trigger.strategy == Strategy::ScaledObject))
+        .map(|takes_jobs_on| takes_jobs_on && !planted!(ScaledObjectIsSpent))
         .collect();
     let owners = Owners::new(triggers.iter().map(|trigger| (&*trigger.trigger, trigger.scaled_job)));
     let mut census = Census::take(snapshot, &owners, &takes_jobs_on, world.distrusted, now);
@@ -121,7 +122,12 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
             _ => {}
         }
     }
-    for (agent, job) in takers.let_wait(snapshot, &waiting, |place| licences.could_begin(place)) {
+    if planted!(EveryFitStarts) {
+        give_to_all(snapshot, &jobs, &mut triggers);
+    }
+    for (agent, job) in
+        takers.let_wait(snapshot, &waiting, |place| licences.could_begin(place) || planted!(BlamedWithoutLicence))
+    {
         census.agents[agent as usize].lets_wait = Some(job);
     }
 
@@ -135,7 +141,10 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
         agents: census.agents,
         parallel_jobs: Each::new(|parallelism| licences.counted(parallelism, *report.taken.of(parallelism))),
         settling_until,
-        valid_until: settling_until.into_iter().chain(census.valid_until).min(),
+        valid_until: settling_until
+            .into_iter()
+            .chain(census.valid_until.filter(|_| !planted!(GraceEndUnnoticed)))
+            .min(),
     };
     (decision, report)
 }
@@ -152,13 +161,15 @@ fn counted(
         let first = triggers.iter().find(|trigger| trigger.scaled_job as usize == place);
         let starts = starts.get(place).copied().unwrap_or_default();
         let room = first.map_or(0, |first| {
-            let room = first.trigger.max_replicas.saturating_sub(own.online);
+            let taken = if planted!(CapacityForgetsOnline) { 0 } else { own.online };
+            let most = first.trigger.max_replicas + u32::from(planted!(CapacityOffByOne));
+            let room = most.saturating_sub(taken);
             let agents = match starts {
                 Starts::Working => room,
                 Starts::Failing { .. } => 0,
                 Starts::Probing { .. } => room.min(1),
             };
-            agents.saturating_mul(first.trigger.target)
+            agents.saturating_mul(if planted!(CapacityForgetsTarget) { 1 } else { first.trigger.target })
         });
         let Own { running, others, unusable, .. } = *own;
         ScaledJobDecision { id, matched: 0, running, others, unusable, room, starts }
@@ -166,9 +177,19 @@ fn counted(
     counted.collect()
 }
 
+/// Gives each job not to one trigger, but to all that fit: what the built-in scaler does.
+fn give_to_all(snapshot: &Snapshot, jobs: &[Placement], triggers: &mut [TriggerDecision]) {
+    let assigned = snapshot.jobs.iter().zip(jobs).filter(|(_, job)| matches!(job, Placement::Assigned { .. }));
+    let demands: Vec<_> = assigned.map(|(job, _)| snapshot.demands_of(job)).collect();
+    for TriggerDecision { trigger, capabilities, given, .. } in triggers {
+        let fitting = demands.iter().filter(|demands| trigger.takes(capabilities, demands)).count();
+        *given = u32::try_from(fitting).unwrap_or(u32::MAX);
+    }
+}
+
 /// A ScaledObject's pods are there anyway; only Kubernetes Jobs would be started twice.
 fn starts_while_settling(trigger: &TriggerDecision) -> bool {
-    trigger.trigger.strategy == Strategy::ScaledObject
+    trigger.trigger.strategy == Strategy::ScaledObject && !planted!(ScaledObjectsSettle)
 }
 
 /// Marks the jobs that are held.
@@ -220,7 +241,8 @@ fn answer_all(
             continue;
         }
         let ScaledJobDecision { matched, running, others, unusable, .. } = scaled_jobs[trigger.scaled_job as usize];
-        let own = first.then_some(OwnAgents { matched, running, others, unusable });
+        let own =
+            (first || planted!(EachTriggerCountsAgents)).then_some(OwnAgents { matched, running, others, unusable });
         trigger.to_start = to_start;
         let any_to_start = any_to_start[trigger.scaled_job as usize];
         trigger.answer = Ok(scaling::answer(&trigger.trigger, Counts { to_start, any_to_start, own }));

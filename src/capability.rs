@@ -59,7 +59,7 @@ impl Value {
         match condition {
             Condition::Exists | Condition::AtLeast(None) => true,
             Condition::Equals(wanted) => self.text == *wanted,
-            Condition::AtLeast(Some(wanted)) => self.version.is_some_and(|have| have >= *wanted),
+            Condition::AtLeast(Some(wanted)) => self.version.is_some_and(|have| have.is_at_least(*wanted)),
         }
     }
 }

@@ -63,7 +63,9 @@ impl FromStr for Demand {
             let value = value.trim_start();
             match opcode {
                 _ if value.is_empty() => return Err(refuse()),
+                "-equals" if planted!(ValuesNotCompared) => Condition::Exists,
                 "-equals" => Condition::Equals(value.into()),
+                "-gtVersion" if planted!(VersionsNotCompared) => Condition::AtLeast(None),
                 "-gtVersion" => Condition::AtLeast(Version::parse(value)),
                 _ => return Err(refuse()),
             }
@@ -124,6 +126,7 @@ impl DemandSet {
         for text in &written {
             match text.parse() {
                 Ok(demand) => set.demands.push(demand),
+                Err(_) if planted!(BadDemandsDropped) => {}
                 Err(fault) => set.not_understood.push(fault),
             }
         }

@@ -117,6 +117,8 @@ impl JobRequest {
     /// documented; this is the only place that knows it.
     #[must_use]
     pub fn order(&self) -> Order {
-        (self.priority, self.queued_at.unwrap_or(Timestamp::MAX), self.id)
+        let priority = if planted!(JobPriorityReversed) { -self.priority } else { self.priority };
+        let queued_at = self.queued_at.filter(|_| !planted!(JobAgeIgnored)).unwrap_or(Timestamp::MAX);
+        (priority, queued_at, if planted!(JobTiesByInput) { RequestId(0) } else { self.id })
     }
 }

@@ -13,7 +13,28 @@
 //! - The edges, which never know each other: [`azure_devops`], [`external_scaler`], [`web`], [`simulator`].
 //! - Above them: [`config`], [`telemetry`], [`app`], [`cli`].
 //!
+//! - For tests only, and in no release: `planted`, faults that the tests must find.
+//!
 //! `docs/architecture.md` says why.
+
+#[cfg(all(feature = "planted-faults", not(debug_assertions)))]
+compile_error!("`planted-faults` is for tests: a release must not contain them");
+
+/// Whether a fault is planted at this place and on. It never is, but in tests of the tests: see `planted`.
+#[cfg(not(feature = "planted-faults"))]
+macro_rules! planted {
+    ($fault:ident) => {
+        false
+    };
+}
+
+/// Whether a fault is planted at this place and on.
+#[cfg(feature = "planted-faults")]
+macro_rules! planted {
+    ($fault:ident) => {
+        crate::planted::is_on(crate::planted::Fault::$fault)
+    };
+}
 
 pub mod agent;
 pub mod app;
@@ -32,6 +53,8 @@ pub mod job_request;
 pub mod job_waits;
 pub mod metrics;
 pub mod parallel_jobs;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
 pub mod pool;
 pub mod pools;
 pub mod protocol;

@@ -53,6 +53,7 @@ impl Headroom {
     #[must_use]
     pub fn of(self, limit: u32) -> u32 {
         match self {
+            Self::Quarter if planted!(HeadroomRoundedDown) => limit / 4,
             Self::Quarter => limit.div_ceil(4),
             Self::Jobs(jobs) => jobs,
         }

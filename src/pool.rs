@@ -152,13 +152,13 @@ impl Pool {
     pub fn refresh(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
         self.expire(now);
         // Two who ask at once may bring their snapshots in the wrong order.
-        let newer = self.newest.take().filter(|newest| newest.taken_at > snapshot.taken_at);
+        let newer = self.newest.take().filter(|newest| newest.taken_at > snapshot.taken_at && !planted!(OlderLookWins));
         let snapshot = newer.unwrap_or_else(|| Arc::clone(snapshot));
         self.newest = Some(Arc::clone(&snapshot));
         let in_force = self.decision.as_ref().is_some_and(|decision| {
             !self.outdated
                 && Arc::ptr_eq(&decision.snapshot, &snapshot)
-                && decision.valid_until.is_none_or(|until| now < until)
+                && decision.valid_until.is_none_or(|until| now < until || planted!(DecisionNeverExpires))
         });
         if !in_force && !self.known.is_empty() {
             self.decide(&snapshot, now);
@@ -168,7 +168,7 @@ impl Pool {
     fn expire(&mut self, now: Timestamp) {
         if self.known.expire(now) {
             self.decision = None;
-            if self.known.is_empty() {
+            if self.known.is_empty() && !planted!(ForgottenPoolHolds) {
                 self.ledger.forget(self.id);
             }
         }

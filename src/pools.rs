@@ -222,8 +222,9 @@ impl Desk {
         let asked = self.now();
         let (awaited, patience, late) = {
             let seen = look.borrow_and_update();
-            if let Some(snapshot) = seen.snapshot.as_ref().filter(|known| age(known, asked) <= self.freshness.fresh_for)
-            {
+            let is_fresh =
+                |known: &Snapshot| age(known, asked) <= self.freshness.fresh_for && !planted!(NothingIsFresh);
+            if let Some(snapshot) = seen.snapshot.as_ref().filter(|known| is_fresh(known)) {
                 return Ok(Arc::clone(snapshot));
             }
             let patience = match seen.rounds_ended {
@@ -233,7 +234,7 @@ impl Desk {
             let in_flight_for = seen.asking_since.map(|since| since.elapsed());
             // Whoever asks while a round is under way waits for that one.
             let awaited = seen.rounds_ended + 1;
-            (awaited, patience, in_flight_for.is_some_and(|elapsed| elapsed >= patience))
+            (awaited, patience, in_flight_for.is_some_and(|elapsed| elapsed >= patience && !planted!(LateRoundAwaited)))
         };
         self.nudge();
         if !late {
@@ -251,8 +252,9 @@ impl Desk {
     /// When it is older than that, or there is none: with the last round's failure, where there is one.
     pub fn last_good(&self) -> Result<Arc<Snapshot>, Arc<Failure>> {
         let look = self.look.borrow();
+        let tolerated = |known: &Snapshot| age(known, self.now()) <= self.freshness.tolerated_age;
         match &look.snapshot {
-            Some(snapshot) if age(snapshot, self.now()) <= self.freshness.tolerated_age => Ok(Arc::clone(snapshot)),
+            Some(snapshot) if tolerated(snapshot) || planted!(StaleTolerated) => Ok(Arc::clone(snapshot)),
             known => Err(look.failure.clone().unwrap_or_else(|| Arc::new(self.too_old(known.as_deref())))),
         }
     }

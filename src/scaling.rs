@@ -38,23 +38,27 @@ pub const NOTHING: Answer = Answer { value: 0, active: false };
 /// (I): one for each `target` jobs, those agents included.
 #[must_use]
 pub fn agents_to_start(given: u32, matched: u32, target: u32) -> u32 {
-    (given + matched).div_ceil(target.max(1)).saturating_sub(matched)
+    let (jobs, target) = (given + matched, target.max(1));
+    let agents = if planted!(TargetRoundedDown) { jobs / target } else { jobs.div_ceil(target) };
+    agents.saturating_sub(matched)
 }
 
 /// What KEDA is told about a trigger.
 #[must_use]
 pub fn answer(trigger: &Trigger, counts: Counts) -> Answer {
     let Counts { to_start, any_to_start, own } = counts;
+    let own = own.map(with_faults);
     let registered = own.map_or(0, |own| own.matched + own.running + own.others);
     let agents = match trigger.strategy {
         // KEDA starts value - (unfinished - minimum): the Kubernetes Job of every registered agent is among the unfinished.
-        Strategy::Default if trigger.min_replicas > 0 => {
+        Strategy::Default if trigger.min_replicas > 0 && !planted!(MinimumIgnored) => {
             to_start + own.map_or(0, |own| own.matched + own.running + own.unusable)
         }
-        Strategy::Default if any_to_start => to_start + registered,
+        Strategy::Default if any_to_start || planted!(NobodyNeededNotZero) => to_start + registered,
         // KEDA subtracts what its author says, once, whatever the number of triggers.
         Strategy::Custom { deduction, percentage } if any_to_start => {
             let unfinished = registered.saturating_sub(trigger.min_replicas);
+            let deduction = if planted!(DeductionDropped) { 0 } else { deduction };
             let subtracted = own.map_or(0, |_| share(unfinished, percentage).saturating_add(deduction.into()));
             u32::try_from(subtracted.saturating_add(to_start.into()).max(0)).unwrap_or(u32::MAX)
         }
@@ -62,11 +66,13 @@ pub fn answer(trigger: &Trigger, counts: Counts) -> Answer {
         // KEDA subtracts only what has not started yet, which nobody but the cluster knows.
         Strategy::Accurate | Strategy::Eager => to_start,
         // KEDA runs as many agents as the value says, and stops those beyond.
+        Strategy::ScaledObject if planted!(ScaledObjectDropsRunning) => to_start + own.map_or(0, |own| own.matched),
         Strategy::ScaledObject => to_start + own.map_or(0, |own| own.matched + own.running),
     };
     // KEDA divides the value by the target, but not what it subtracts.
-    let value = u64::from(trigger.target.max(1)) * u64::from(agents);
-    Answer { value, active: value > u64::from(trigger.activation) }
+    let target = if planted!(TargetNotMultiplied) { 1 } else { trigger.target.max(1) };
+    let value = u64::from(target) * u64::from(agents);
+    Answer { value, active: is_active(value, trigger) }
 }
 
 /// What KEDA is told about a trigger that wants the built-in scaler's number, which is
@@ -74,11 +80,32 @@ pub fn answer(trigger: &Trigger, counts: Counts) -> Answer {
 /// by the target, and does with it what it does with the built-in scaler's.
 #[must_use]
 pub fn builtin_answer(trigger: &Trigger, count: u32) -> Answer {
-    Answer { value: count.into(), active: count > trigger.activation }
+    Answer { value: count.into(), active: is_active(count.into(), trigger) }
+}
+
+/// A trigger is active above its threshold.
+fn is_active(value: u64, trigger: &Trigger) -> bool {
+    let threshold = u64::from(trigger.activation);
+    if planted!(ActiveAtThreshold) { value >= threshold } else { value > threshold }
 }
 
 /// The part of the unfinished Kubernetes Jobs that `custom` subtracts, cut to a whole number as KEDA does.
 #[expect(clippy::cast_possible_truncation, reason = "a cast from a float saturates, which is what is wanted")]
 fn share(unfinished: u32, percentage: f64) -> i64 {
-    (f64::from(unfinished) * percentage) as i64
+    let share = f64::from(unfinished) * percentage;
+    if planted!(PercentageRoundedUp) { share.ceil() as i64 } else { share as i64 }
+}
+
+/// The same agents, unless a fault is planted in what is counted of them.
+fn with_faults(own: OwnAgents) -> OwnAgents {
+    OwnAgents {
+        matched: if planted!(IdleLeftOut) { 0 } else { own.matched },
+        running: if planted!(RunningLeftOut) { 0 } else { own.running },
+        others: match own.others {
+            _ if planted!(OthersLeftOut) => 0,
+            _ if planted!(UnusableForOthers) => own.unusable,
+            others => others,
+        },
+        unusable: if planted!(OthersForUnusable) { own.others } else { own.unusable },
+    }
 }

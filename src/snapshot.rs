@@ -38,7 +38,7 @@ impl Snapshot {
     #[must_use]
     pub fn new(taken_at: Timestamp, queue: Queue, agents_at: Timestamp, agents: Arc<Vec<Agent>>) -> Self {
         let Queue { mut jobs, demand_sets, .. } = queue;
-        if agents_at >= taken_at {
+        if agents_at >= taken_at || planted!(MendedFromOlder) {
             mend_the_tear(&mut jobs, &agents);
         }
         jobs.sort_unstable_by_key(JobRequest::order);
@@ -61,10 +61,10 @@ impl Snapshot {
 /// The agents were asked after the jobs, so where the two differ they are right.
 fn mend_the_tear(jobs: &mut Vec<JobRequest>, agents: &[Agent]) {
     let finished: HashSet<RequestId> = agents.iter().filter_map(|agent| agent.last_completed).collect();
-    jobs.retain(|job| !finished.contains(&job.id));
+    jobs.retain(|job| !finished.contains(&job.id) || planted!(FinishedNotMended));
     let holders: HashMap<RequestId, &Agent> =
         agents.iter().filter_map(|agent| Some((agent.assigned?, agent))).collect();
-    for job in jobs.iter_mut().filter(|job| job.is_queued()) {
+    for job in jobs.iter_mut().filter(|job| job.is_queued() && !planted!(AssignedNotMended)) {
         job.agent = holders.get(&job.id).map(|agent| ReservedAgent {
             id: agent.id,
             name: agent.name.clone(),

@@ -33,6 +33,12 @@ impl Version {
         parts.next().is_none().then_some(Self { major_minor, build_revision: build << 32 | revision })
     }
 
+    /// Whether it is no lower than another.
+    #[must_use]
+    pub fn is_at_least(self, wanted: Self) -> bool {
+        if planted!(VersionMustBeGreater) { self > wanted } else { self >= wanted }
+    }
+
     /// The parts that are written.
     fn parts(self) -> impl Iterator<Item = u64> {
         let [major_minor, build_revision] = [self.major_minor.get(), self.build_revision];

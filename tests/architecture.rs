@@ -37,6 +37,10 @@ const EDGES: [&str; 4] = ["azure_devops", "external_scaler", "web", "simulator"]
 /// What stands above the edges, in order: each knows all below it.
 const ABOVE: [&str; 4] = ["config", "telemetry", "app", "cli"];
 
+/// For tests of the tests only: faults to be found. It reads the environment, so it is not pure, and it knows nobody; any
+/// module may ask it, the core included, by the macro `planted!`, which is `false` without the feature.
+const PLANTED: &str = "planted";
+
 /// What the pure core must not name: async, I/O, clocks, wire formats.
 const IMPURE: [&str; 14] = [
     "async ",
@@ -125,10 +129,11 @@ fn name_and_rest(path: &str) -> (String, String) {
 /// Why a module may not import another, if it may not.
 fn objection(module: &str, imported: &str, rest: &str) -> Option<String> {
     let place = |list: &[&str], name: &str| list.iter().position(|member| *member == name);
-    if module == imported || matches!(module, "lib" | "main") {
+    if module == imported || imported == PLANTED || matches!(module, "lib" | "main") {
         return None;
     }
     let allowed = match (place(&PURE, module), place(&ABOVE, module)) {
+        _ if module == PLANTED => false,
         (Some(own), _) => place(&PURE, imported).is_some_and(|other| other < own),
         (_, Some(own)) => place(&ABOVE, imported).is_none_or(|other| other < own),
         _ if MEETING.contains(&module) => PURE.contains(&imported) || MEETING.contains(&imported),
@@ -172,6 +177,26 @@ fn the_core_has_no_async_no_io_no_clock_and_no_wire_formats() {
 }
 
 #[test]
+fn planted_faults_are_off_by_default_and_each_has_its_place() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    assert!(!manifest.contains("\ndefault = "), "a default feature must not bring `planted-faults` into a release");
+    let rooms = rooms();
+    let code = |wanted: fn(&str) -> bool| -> String {
+        rooms.iter().filter(|(_, module, _)| wanted(module)).map(|(_, _, code)| code.as_str()).collect()
+    };
+    let (list, sites) = (code(|module| module == PLANTED), code(|module| module != PLANTED));
+    let faults = list.split_once("faults! {").unwrap().1.split_once("\n}").unwrap().0;
+    let names: Vec<&str> = faults.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 36, "{names:?}");
+    for name in names {
+        assert!(
+            sites.contains(&format!("planted!({name})")),
+            "`{name}` is listed in src/planted/faults.rs and planted nowhere"
+        );
+    }
+}
+
+#[test]
 fn rooms_are_small() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut lengths: Vec<(usize, PathBuf)> =
@@ -196,4 +221,6 @@ fn this_test_sees_what_it_is_for() {
     assert!(objection("simulator", "azure_devops", "::client").is_some());
     assert!(objection("pool", "pools", "").is_some(), "the core knows nobody outside");
     assert!(objection("nowhere", "agent", "").is_some());
+    assert!(objection("demand", "planted", "").is_none(), "any place may have a fault");
+    assert!(objection("planted", "demand", "").is_some());
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "core/agents.rs"]
+mod agents;
 #[path = "core/breaker.rs"]
 mod breaker;
 #[path = "core/builtin.rs"]
@@ -12,6 +14,8 @@ mod cases;
 mod laws;
 #[path = "core/licences.rs"]
 mod licences;
+#[path = "core/memory.rs"]
+mod memory;
 #[path = "core/oracle.rs"]
 mod oracle;
 #[path = "core/prose.rs"]

@@ -79,7 +79,7 @@ impl Census {
             let listed = place.get(&reserved.id).copied();
             let owner = listed.map_or_else(|| owners.of(&reserved.name), |place| owner[place]);
             if let Some(place) = listed {
-                holds_job[place] = true;
+                holds_job[place] = !planted!(ReservedIsIdle);
             }
             let up = match whereabouts(snapshot, reserved, listed.map(|place| &snapshot.agents[place]), now) {
                 Whereabouts::Up => true,
@@ -92,11 +92,12 @@ impl Census {
             census.running_jobs[job] =
                 Some(if up { Placement::Running { owner } } else { Placement::LostAgent { owner } });
             let counted_already = match listed {
-                Some(place) if up => mem::replace(&mut running[place], true),
-                None if up => !running_unlisted.insert(reserved.id),
+                Some(place) if up => mem::replace(&mut running[place], true) && !planted!(TwoJobsTwoAgents),
+                None if up => !running_unlisted.insert(reserved.id) && !planted!(UnlistedCountedTwice),
                 _ => true,
             };
-            if let (false, Some(owner)) = (counted_already, owner) {
+            let counted_for = owner.or(planted!(ForeignJobsCounted).then_some(0));
+            if let (false, Some(owner)) = (counted_already, counted_for) {
                 census.own[owner as usize].running += 1;
             }
         }
@@ -105,15 +106,19 @@ impl Census {
             let busy = holds_job[place] || agent.assigned.is_some();
             let one_job_only = owner[place].is_some_and(|owner| !takes_jobs_on[owner as usize]);
             let state = match agent {
-                Agent { online: false, .. } => AgentState::Offline,
+                Agent { online: false, .. } if !planted!(OfflineIsCapacity) => AgentState::Offline,
                 _ if busy => AgentState::Busy,
-                Agent { last_completed: Some(_), .. } if one_job_only => AgentState::Spent,
-                Agent { enabled: false, .. } => AgentState::Disabled,
-                Agent { id, .. } if distrusted.contains(id) => AgentState::NotTakingJobs,
+                Agent { last_completed: Some(_), .. } if one_job_only && !planted!(SpentIsCapacity) => {
+                    AgentState::Spent
+                }
+                Agent { enabled: false, .. } if !planted!(DisabledIsCapacity) => AgentState::Disabled,
+                Agent { id, .. } if distrusted.contains(id) && !planted!(DistrustedIsCapacity) => {
+                    AgentState::NotTakingJobs
+                }
                 _ => AgentState::Idle,
             };
             census.agents.push(AgentStanding { state, owner: owner[place], lets_wait: None });
-            let Some(owner) = owner[place].filter(|_| agent.online) else { continue };
+            let Some(owner) = owner[place].filter(|_| agent.online || planted!(OfflineTakesRoom)) else { continue };
             let own = &mut census.own[owner as usize];
             own.online += 1;
             match state {
@@ -137,11 +142,14 @@ fn whereabouts(snapshot: &Snapshot, reserved: &ReservedAgent, agent: Option<&Age
         let down = reserved.offline || snapshot.agents_are_as_new_as_jobs();
         return if down { Whereabouts::Down } else { Whereabouts::Up };
     };
-    let older = !snapshot.agents_are_as_new_as_jobs();
+    let older = !snapshot.agents_are_as_new_as_jobs() && !planted!(OlderListBelieved);
     // What the request itself says is newer than an older list.
-    if agent.online || older && !reserved.offline {
+    if agent.online || older && !reserved.offline || planted!(LostAgentIsUp) {
         return Whereabouts::Up;
     }
-    let until = agent.status_changed_at.and_then(|since| since.checked_add(OFFLINE_GRACE).ok());
-    until.filter(|until| now < *until).map_or(Whereabouts::Down, Whereabouts::Flapping)
+    let grace = if planted!(NoFlapGrace) { SignedDuration::ZERO } else { OFFLINE_GRACE };
+    let until = agent.status_changed_at.and_then(|since| since.checked_add(grace).ok());
+    until
+        .filter(|until| now < *until || planted!(FlapGraceInclusive) && now == *until)
+        .map_or(Whereabouts::Down, Whereabouts::Flapping)
 }

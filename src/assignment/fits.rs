@@ -141,7 +141,7 @@ impl Asked<'_> {
             tell(self.equal[place].1);
         }
         if let Some(have) = value.version() {
-            self.at_least.iter().take_while(|(wanted, _)| have >= *wanted).for_each(|(_, row)| tell(*row));
+            self.at_least.iter().take_while(|(wanted, _)| have.is_at_least(*wanted)).for_each(|(_, row)| tell(*row));
         }
     }
 

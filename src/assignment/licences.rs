@@ -86,18 +86,23 @@ impl<'a> Licences<'a> {
     fn grant(&self, waiting: &WaitingJobs<'_>, useless_from: &[usize]) -> Vec<Grant> {
         let mut left = Each::new(|parallelism| {
             let cap = self.caps.of(parallelism).as_ref()?;
-            let used = self.running.of(parallelism) + cap.running_elsewhere + cap.taken_elsewhere;
-            Some(((cap.limit + cap.headroom).saturating_sub(used), cap.waiting_elsewhere.iter().peekable()))
+            let running_here = if planted!(RunningHereIgnored) { 0 } else { *self.running.of(parallelism) };
+            let running_elsewhere = if planted!(RunningElsewhereIgnored) { 0 } else { cap.running_elsewhere };
+            let taken_elsewhere = if planted!(TakenElsewhereIgnored) { 0 } else { cap.taken_elsewhere };
+            let headroom = if planted!(HeadroomIgnored) { 0 } else { cap.headroom };
+            let used = running_here + running_elsewhere + taken_elsewhere;
+            Some(((cap.limit + headroom).saturating_sub(used), cap.waiting_elsewhere.iter().peekable()))
         });
         let jobs = waiting.places.iter().zip(&waiting.classes).enumerate();
         let grant = jobs.map(|(at, (place, class))| {
-            if at >= useless_from[*class as usize] {
+            if at >= useless_from[*class as usize] && !planted!(PlacelessTakeLicences) {
                 return Grant::Useless;
             }
-            let left = self.parallelism(*place).and_then(|parallelism| left.of_mut(parallelism).as_mut());
+            let limited = self.parallelism(*place).filter(|_| !planted!(LicencesIgnored));
+            let left = limited.and_then(|parallelism| left.of_mut(parallelism).as_mut());
             let Some((left, before)) = left else { return Grant::Granted };
             let order: Order = self.snapshot.jobs[*place].order();
-            while before.next_if(|other| **other < order).is_some() {
+            while before.next_if(|other| **other < order && !planted!(WaitingElsewhereIgnored)).is_some() {
                 *left = left.saturating_sub(1);
             }
             if *left == 0 {
@@ -106,7 +111,11 @@ impl<'a> Licences<'a> {
             *left -= 1;
             Grant::Granted
         });
-        grant.collect()
+        let mut grants: Vec<Grant> = grant.collect();
+        if planted!(LicencesToTheYoungest) {
+            grants.reverse();
+        }
+        grants
     }
 
     /// What a decision took, for the other pools to know.

@@ -37,6 +37,10 @@ pub(super) fn matching(problem: &Problem<'_>) -> Vec<Option<u32>> {
     let mut left_out = vec![false; problem.jobs.len()];
     loop {
         let mut matching = Matching::new(problem, &left_out);
+        if planted!(NewJobsFirst) {
+            let new = (0..problem.homes.len()).filter(|job| problem.homes[*job].is_none() && !left_out[*job]);
+            new.for_each(|job| matching.place(job));
+        }
         matching.seat_at_home();
         for job in 0..problem.jobs.len() {
             if matching.taker[job].is_none() && !matching.left_out[job] {
@@ -44,7 +48,7 @@ pub(super) fn matching(problem: &Problem<'_>) -> Vec<Option<u32>> {
             }
         }
         // Jobs that had to make way are left out for good; but while they sat at home, others may have left theirs.
-        if matching.left_out == left_out {
+        if matching.left_out == left_out || planted!(NoSecondSeating) {
             return matching.taker;
         }
         left_out = matching.left_out;
@@ -121,8 +125,9 @@ impl<'a> Matching<'a> {
             return;
         }
         match self.search(class) {
-            Ok((steps, room)) => self.move_along(job, &steps, room),
-            Err(steps) => self.evict_for(job, &steps),
+            Ok((steps, room)) if !planted!(Greedy) => self.move_along(job, &steps, room),
+            Err(steps) if !planted!(NoEviction) => self.evict_for(job, &steps),
+            Ok(_) | Err(_) => {}
         }
     }
 

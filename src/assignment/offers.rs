@@ -41,7 +41,10 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
         }
         let Some(parent) = &trigger.parent else { return Ok(Arc::clone(&trigger.capabilities)) };
         let agent = registered.get(parent).ok_or_else(|| Refusal::NoParent(parent.to_string()))?;
-        Ok(Arc::new(trigger.capabilities.over(&agent.capabilities.without(&OF_ONE_AGENT_ONLY))))
+        let own: &[&str] = if planted!(ParentLendsItsName) { &[] } else { &OF_ONE_AGENT_ONLY };
+        let lent = agent.capabilities.without(own);
+        let declared = &trigger.capabilities;
+        Ok(Arc::new(if planted!(ParentWins) { lent.over(declared) } else { declared.over(&lent) }))
     };
     let decided = world.triggers.iter().zip(&placed).map(|(trigger, (_, scaled_job))| {
         let offered = offered(trigger, *scaled_job);

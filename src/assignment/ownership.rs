@@ -41,7 +41,11 @@ impl<'a> Owners<'a> {
         // A pattern without any star says all there is to say; then the longer text before the star goes first.
         let (starred, exact): (Vec<_>, Vec<_>) = by_prefix.into_iter().rev().partition(|((star, _), _)| *star);
         let lengths = exact.into_iter().chain(starred).map(|((_, length), claims)| (length, claims));
-        Self { by_prefix: lengths.collect() }
+        let mut by_prefix: Vec<_> = lengths.collect();
+        if planted!(ShorterPatternOwns) {
+            by_prefix.reverse();
+        }
+        Self { by_prefix }
     }
 
     /// The ScaledJob that a name belongs to; nobody's is foreign.
@@ -64,7 +68,7 @@ pub(super) fn clashes(triggers: &[(&Trigger, u32)], scaled_jobs: &[ScaledJobId])
         claims.entry((pattern.has_star(), prefix)).or_default().push((*scaled_job, pattern));
     }
     let clash = |one: &AgentNamePattern, other: &AgentNamePattern| {
-        one.overlaps(other) && one.covers(other) == other.covers(one)
+        one.overlaps(other) && one.covers(other) == other.covers(one) && !planted!(ClashesAllowed)
     };
     let mut refused = BTreeMap::new();
     for claimants in claims.values() {

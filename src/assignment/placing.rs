@@ -55,12 +55,15 @@ impl Takers {
 
         let columns: Vec<_> = triggers
             .iter()
-            .map(|trigger| Column { capabilities: &trigger.capabilities, version_may_be_unknown: true })
+            .map(|trigger| Column {
+                capabilities: &trigger.capabilities,
+                version_may_be_unknown: !planted!(UnknownVersionNotMet),
+            })
             .collect();
         let mut triggers_fit = fits(&waiting.demand_sets, &columns);
         for (column, trigger) in triggers.iter().enumerate() {
             let shares = trigger.answer.is_ok() && trigger.trigger.builtin.is_none();
-            let leaves = trigger.trigger.jobs_without_demands == JobsWithoutDemands::Leave;
+            let leaves = trigger.trigger.jobs_without_demands == JobsWithoutDemands::Leave && !planted!(LeaveIgnored);
             for (class, demands) in waiting.demand_sets.iter().enumerate() {
                 if !shares || leaves && demands.is_without_demands() {
                     triggers_fit.clear(class, column);
@@ -145,7 +148,7 @@ impl Takers {
             }
         }
         let mut preference: Vec<u32> = (0..).take(self.idle.len()).collect();
-        preference.sort_by_key(|column| wanted[*column as usize]);
+        preference.sort_by_key(|column| if planted!(AgentsByNameOnly) { 0 } else { wanted[*column as usize] });
         let capacity = (0..self.idle.len()).map(|column| u32::from(column < self.believed)).collect();
         let takers = matching(&Problem {
             jobs: &waiting.classes,

@@ -31,7 +31,7 @@ impl<'a> WaitingJobs<'a> {
         let mut by_place: Vec<Option<u32>> = vec![None; snapshot.demand_sets.len()];
         let mut waiting = Self { places: Vec::new(), classes: Vec::new(), homes: Vec::new(), demand_sets: Vec::new() };
         for (place, job) in snapshot.jobs.iter().enumerate().filter(|(_, job)| job.is_queued()) {
-            if held.contains_key(&job.id) {
+            if held.contains_key(&job.id) && !planted!(HeldIsStarted) {
                 continue;
             }
             let class = *by_place[job.demands as usize].get_or_insert_with(|| {
@@ -100,8 +100,15 @@ impl Kind {
         let rank = |place: &u32| {
             let TriggerDecision { trigger, capabilities, .. } = &triggers[*place as usize];
             let last = self.without_demands && trigger.jobs_without_demands == JobsWithoutDemands::Last;
+            let last = last && !planted!(LastIgnored);
+            let priority = match trigger.priority {
+                _ if planted!(TriggerPriorityIgnored) => 0,
+                priority if planted!(TriggerPriorityReversed) => -priority,
+                priority => priority,
+            };
             let asked = self.on_agent_version && capabilities.get(&agent_version).is_some();
-            (last, trigger.priority, capabilities.len() - usize::from(asked))
+            let beyond = capabilities.len() - usize::from(asked);
+            (last, priority, if planted!(NameBeforeTightness) { 0 } else { beyond })
         };
         let mut places: Vec<u32> = (0..).take(triggers.len()).collect();
         places.sort_by_cached_key(rank);

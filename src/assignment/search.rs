@@ -134,7 +134,7 @@ impl Walk<'_> {
                 continue;
             }
             let step = Step { from: Some(room), class, leaves_home: seats.elsewhere.is_none() };
-            if !step.leaves_home {
+            if !step.leaves_home || planted!(MovesCountForNothing) && seats.at_home.is_some() {
                 if let Some(free) = self.take(distance + 1, step) {
                     return Some(free);
                 }

@@ -56,7 +56,9 @@ impl Asker {
     /// Until when it is kept if nobody asks: three intervals within bounds, and never less than one and a half.
     fn kept_until(&self) -> Timestamp {
         let kept = self.gaps.iter().max().map_or(LONGEST_KEPT, |interval| {
-            (*interval * 3).clamp(SHORTEST_KEPT, LONGEST_KEPT).max(*interval + *interval / 2)
+            (*interval * if planted!(ForgottenTooEarly) { 2 } else { 3 })
+                .clamp(SHORTEST_KEPT, LONGEST_KEPT)
+                .max(*interval + *interval / 2)
         });
         self.asked.checked_add(kept).unwrap_or(Timestamp::MAX)
     }
@@ -104,7 +106,7 @@ impl Known {
         if let Some((_, asked, survived)) = learned.and_then(|place| self.forgotten.remove(place)) {
             gaps = survived;
             // Where nothing is known yet, this may be an interval that is longer than a trigger is kept for.
-            if gaps.is_empty() {
+            if gaps.is_empty() && !planted!(LongIntervalUnlearned) {
                 learn(&mut gaps, asked, now);
             }
         }
@@ -121,7 +123,9 @@ impl Known {
         let around = now.duration_since(this.asked) / 2;
         let missed = |other: &Asker| {
             let before_last_poll = this.asked.duration_since(other.asked);
-            other.first_asked < this.first_asked && before_last_poll > around && around.is_positive()
+            let is_later = around.is_positive() || planted!(SameMomentIsAPoll);
+            let missed_a_poll = before_last_poll > around && is_later || planted!(SiblingsTakenForOld);
+            other.first_asked < this.first_asked && missed_a_poll && !planted!(OldVariantsKept)
         };
         let outdated = self.of(&trigger.id.scaled_job).filter(|(id, other)| **id != trigger.id && missed(other));
         outdated.map(|(id, _)| id.clone()).collect()
@@ -129,7 +133,7 @@ impl Known {
 
     /// Forgets those that nobody has asked about for too long. Says whether there were any.
     pub(super) fn expire(&mut self, now: Timestamp) -> bool {
-        if self.quiet_until.is_some_and(|until| now < until) {
+        if self.quiet_until.is_some_and(|until| now < until) || planted!(NeverForgotten) {
             return false;
         }
         self.quiet_until = self.triggers.values().map(Asker::kept_until).min();
@@ -162,14 +166,14 @@ impl Known {
     /// Takes what a trigger was told in this poll.
     pub(super) fn take_answer(&mut self, id: &TriggerId, now: Timestamp) -> Option<Result<Answer, Refusal>> {
         let (told, answer) = self.triggers.get_mut(id)?.answer.take()?;
-        (now.duration_since(told) <= ONE_POLL).then_some(answer)
+        (now.duration_since(told) <= ONE_POLL || planted!(ActivityOfAnOlderPoll)).then_some(answer)
     }
 }
 
 /// Learns from the gap between two questions.
 fn learn(gaps: &mut Gaps, asked: Timestamp, now: Timestamp) {
     let gap = now.duration_since(asked);
-    if gap <= LONGEST_INTERVAL {
+    if gap <= LONGEST_INTERVAL || planted!(AbsenceLearned) {
         gaps.push_back(gap);
         gaps.keep_newest(GAPS);
     }

@@ -25,6 +25,7 @@ impl Memory {
         let place = |id: &ScaledJobId| u32::try_from(scaled_jobs.binary_search(id).ok()?).ok();
         let places: Vec<Option<u32>> = self.scaled_jobs.iter().map(place).collect();
         let home = |id: RequestId| self.given_to(id).and_then(|scaled_job| places[scaled_job as usize]);
+        let home = |id: RequestId| home(id).filter(|_| !planted!(MemoryDropped));
         snapshot.jobs.iter().map(|job| home(job.id)).collect()
     }
 
@@ -37,6 +38,9 @@ impl Memory {
     /// those of the decision's jobs. Says whether any place changed hands.
     pub(super) fn inherit(&self, decision: &Decision, homes: &mut [Option<u32>]) -> bool {
         let mut changed = false;
+        if planted!(InheritanceDropped) {
+            return changed;
+        }
         for (given_to, taken_by) in self.taken_by_others(decision) {
             let own = decision.triggers.iter().filter(|trigger| trigger.scaled_job == given_to);
             let fits = |place: &usize| {
@@ -44,7 +48,8 @@ impl Memory {
                 own.clone().any(|trigger| trigger.trigger.takes(&trigger.capabilities, demands))
             };
             let queued = (0..homes.len()).filter(|place| decision.snapshot.jobs[*place].is_queued());
-            if let Some(heir) = queued.filter(|place| homes[*place] == Some(taken_by)).find(fits) {
+            let mut heirs = queued.filter(|place| homes[*place] == Some(taken_by));
+            if let Some(heir) = heirs.find(|place| fits(place) || planted!(HeirNeedNotFit)) {
                 homes[heir] = Some(given_to);
                 changed = true;
             }
@@ -63,6 +68,7 @@ impl Memory {
         let agents = decision.snapshot.agents.iter().zip(&decision.agents);
         let finished = agents.filter_map(|(agent, standing)| Some((agent.last_completed?, standing.owner?)));
         let mut taken: Vec<(RequestId, u32, u32)> = finished
+            .filter(|_| !planted!(InheritOnlyRunning))
             .chain(running)
             .filter_map(|(id, taken_by)| {
                 let given_to = &self.scaled_jobs[self.given_to(id)? as usize];
@@ -83,7 +89,7 @@ impl Memory {
         let given = queued.filter_map(|((job, placement), home)| {
             let given = match placement {
                 Placement::Assigned { trigger } => Some(decision.triggers[*trigger as usize].scaled_job),
-                _ => *home,
+                _ => home.filter(|_| !planted!(MemoryOfPlacedOnly)),
             };
             Some((job.id, given?))
         });

@@ -42,8 +42,9 @@ impl Sightings {
             if before.is_none() && !first {
                 came.push(agent.id);
             }
-            let is_idle = is_idle(agent) && !reserved.contains(&agent.id);
-            let stayed_idle = before.filter(|before| before.last_completed == agent.last_completed);
+            let is_idle = is_idle(agent) && (!reserved.contains(&agent.id) || planted!(ReservedHasIdled));
+            let ran_none = |before: &&Sighting| before.last_completed == agent.last_completed;
+            let stayed_idle = before.filter(|before| ran_none(before) || planted!(JobBetweenLooksMissed));
             let sighting = Sighting {
                 registered: before.map_or(at, |before| before.registered),
                 idle_since: is_idle.then(|| stayed_idle.and_then(|before| before.idle_since).unwrap_or(at)),

@@ -64,7 +64,7 @@ impl Breakers {
             Breaker::Open { next, .. } => Some(*next),
             Breaker::Told { .. } => None,
         });
-        next.filter(|next| *next > now).min()
+        next.filter(|next| *next > now && !planted!(ProbeUnnoticed)).min()
     }
 
     /// KEDA was told to start agents. Says whether that was a probe, which it must not be told again.
@@ -78,7 +78,7 @@ impl Breakers {
                 *last = now;
                 false
             }
-            Some(Breaker::Open { next, .. }) if now < *next => false,
+            Some(Breaker::Open { next, .. }) if now < *next || planted!(ProbeRepeated) => false,
             Some(Breaker::Open { probes, next, .. }) => {
                 *probes += 1;
                 *next = now.checked_add(pause(*probes)).unwrap_or(Timestamp::MAX);
@@ -106,13 +106,15 @@ impl Breakers {
         self.breakers.retain(|id, breaker| {
             let wants = place(id).is_some_and(|place| decision.to_start(u32::try_from(place).unwrap_or(u32::MAX)) > 0);
             match breaker {
-                _ if working.contains(&id) => {
+                _ if working.contains(&id) && !planted!(BreakerStaysOpen) => {
                     changed |= matches!(breaker, Breaker::Open { .. });
                     false
                 }
-                Breaker::Told { .. } if !wants => false,
+                Breaker::Told { .. } if !wants && !planted!(TimeNotBegunAnew) => false,
                 Breaker::Told { first, last } => {
-                    if last.duration_since(*first) >= self.timeout.max(interval(id) * 3) {
+                    let polls = if planted!(SlowPollsCutOff) { 0 } else { 3 };
+                    let patience = self.timeout.max(interval(id) * polls);
+                    if last.duration_since(*first) >= patience && !planted!(BreakerNeverOpens) {
                         let next = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
                         *breaker = Breaker::Open { since: now, probes: 0, next };
                         changed = true;
@@ -136,7 +138,8 @@ impl Breakers {
 /// How long to wait after so many probes.
 fn pause(probes: u32) -> SignedDuration {
     // Seven doublings are past the longest.
-    (FIRST_PAUSE * (1 << probes.min(7))).min(LONGEST_PAUSE)
+    let doublings = if planted!(ProbesDoNotBackOff) { 0 } else { probes.min(7) };
+    (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]

@@ -78,11 +78,15 @@ impl Trust {
             return;
         }
         let is_idle = |agent: &i64| sightings.idle_since(*agent).is_some();
-        self.distrusted.retain(is_idle);
+        self.distrusted.retain(|agent| is_idle(agent) || planted!(NeverForgiven));
+        if planted!(ForgivenAtOnce) {
+            self.distrusted.clear();
+        }
         self.probation = self.probation.filter(|probation| is_idle(&probation.agent));
         let queued: BTreeSet<RequestId> =
             snapshot.jobs.iter().filter(|job| job.is_queued()).map(|job| job.id).collect();
-        self.held.retain(|job, witness| is_idle(witness) && queued.contains(job));
+        let stands = |witness: &i64| is_idle(witness) || planted!(WitnessGoneStillHeld);
+        self.held.retain(|job, witness| stands(witness) && queued.contains(job));
     }
 
     /// Judges by a decision that was made with what is believed. Says whether that changes.
@@ -91,10 +95,11 @@ impl Trust {
         self.unlimited.set(false, at);
         for parallelism in Parallelism::ALL {
             let used_up = decision.parallel_jobs.of(parallelism).as_ref().is_some_and(ParallelJobs::are_used_up);
+            let used_up = used_up && !planted!(ClockRunsAtLimit);
             self.patience.of_mut(parallelism).set(used_up, at);
         }
         let judged = self.probation.is_some_and(|probation| self.verdict(probation, decision, sightings));
-        let suspected = self.probation.is_none() && self.suspect(decision, sightings);
+        let suspected = (self.probation.is_none() || planted!(AllDistrusted)) && self.suspect(decision, sightings);
         judged || suspected
     }
 
@@ -111,7 +116,7 @@ impl Trust {
             let witness = newcomers.find(|(agent, _)| {
                 agent.capabilities.satisfies(demands) && self.waited(agent.id, job, snapshot, sightings) >= self.grace
             });
-            let Some((witness, _)) = witness else { return false };
+            let Some((witness, _)) = witness.filter(|_| !planted!(NeverHeld)) else { return false };
             self.held.insert(job.id, witness.id);
             self.distrusted.remove(&probation.agent);
             self.probation = None;
@@ -119,13 +124,15 @@ impl Trust {
         }
         let taker = probation.job.and_then(|job| taker(snapshot, job));
         let quickly = |registered: Timestamp| snapshot.agents_at.duration_since(registered) <= self.grace / 2;
-        if taker.and_then(is_newcomer).is_some_and(quickly) {
+        let proves = |registered: Timestamp| quickly(registered) || planted!(AnyTakerIsProof);
+        if taker.and_then(is_newcomer).is_some_and(proves) && !planted!(ProofFreesNoPlace) {
             self.probation = None;
             return false;
         }
         // Nobody knows; the next job that it lets wait will tell.
         let standing = snapshot.agents.iter().zip(&decision.agents).find(|(agent, _)| agent.id == probation.agent);
         let next = standing.and_then(|(_, standing)| standing.lets_wait).map(|job| snapshot.jobs[job as usize].id);
+        let next = next.filter(|_| !planted!(NextJobUnwatched));
         self.probation = Some(Probation { job: next, ..probation });
         false
     }
@@ -145,7 +152,7 @@ impl Trust {
                 longest = Some((waited, agent.id, job.id));
             }
         }
-        let Some((_, agent, job)) = longest else { return false };
+        let Some((_, agent, job)) = longest.filter(|_| !planted!(NeverDistrusted)) else { return false };
         self.distrusted.insert(agent);
         self.probation = Some(Probation { agent, since: snapshot.agents_at, job: Some(job) });
         true

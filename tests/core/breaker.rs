@@ -75,3 +75,13 @@ fn jobs_that_are_gone_start_the_time_anew_and_agents_that_come_do_too() {
         assert_eq!(scene.look_for(200, &running, &[came]).0, [3], "round {round}");
     }
 }
+
+#[test]
+fn a_probe_comes_due_though_nothing_else_changes() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let queue = jobs(1, 5, &[]);
+    assert_eq!(scene.look_for(305, &queue, &[]).0, [0]);
+    let look = snapshot(305, &queue, &[]);
+    let told = (306..320).map(|second| scene.pool.ask(&scene.triggers[0], &look, at(second)).unwrap().value);
+    assert_eq!(told.sum::<u64>(), 1);
+}

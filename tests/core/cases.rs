@@ -185,7 +185,10 @@ fn case_27_one_agent_for_two_jobs_keeps_running_agents_apart() {
 
 #[test]
 fn case_28_agents_of_a_scaled_object_are_never_spent() {
-    check(vec![scaled_object(trigger("W", ""))], &jobs(2, 2, &[]), &[finished_one(agent("W-1", ""))], &[2]);
+    let (values, decision) =
+        Scene::new([scaled_object(trigger("W", ""))]).look(&jobs(2, 2, &[]), &[finished_one(agent("W-1", ""))]);
+    assert_eq!(values, [2]);
+    assert_eq!(count(&decision, "idle-agent"), 1, "I 1 + A 1");
 }
 
 #[test]
@@ -347,6 +350,21 @@ fn among_idle_agents_the_one_that_few_jobs_can_use_goes_first() {
     let (values, decision) = Scene::new([trigger("T", "docker")]).look(&queue, &agents);
     assert_eq!(values, [0]);
     assert_eq!(placement(&decision, 1), Placement::IdleAgent { agent: 1 });
+}
+
+#[test]
+fn age_goes_before_the_number() {
+    let late = Job { queued: 9, ..job(1, &[]) };
+    let (_, decision) = Scene::new([with_max(trigger("T", ""), 1)]).look(&[late, job(2, &[])], &[]);
+    assert_eq!(starter(&decision, 2), Some("T"));
+    assert_eq!(placement(&decision, 1), Placement::WaitingForCapacity);
+}
+
+#[test]
+fn jobs_that_fill_no_whole_agent_get_one_too() {
+    check(vec![with_target(trigger("T", ""), 2)], &jobs(1, 3, &[]), &[], &[4]);
+    // Q 4, of which an idle agent has one: two agents for four jobs, and that is one of them.
+    check(vec![with_target(trigger("T", ""), 3)], &jobs(1, 4, &[]), &[agent("T-a", "")], &[6]);
 }
 
 #[test]

@@ -102,6 +102,19 @@ fn pools_share_what_there_is_and_the_older_job_goes_first() {
 }
 
 #[test]
+fn a_pool_whose_triggers_are_forgotten_gives_back_what_it_took() {
+    let ledger = limited(3, 0, 0);
+    let rules = Rules { settle: SignedDuration::from_secs(5), ..Rules::default() };
+    let pool = |id| Scene::of(Pool::new(id, rules, Arc::clone(&ledger)), [trigger("T", "")]);
+    let (mut left, mut asked) = (pool(1), pool(2));
+    assert_eq!(left.look_for(9, &jobs(1, 2, &[]), &[]).0, [2]);
+    assert_eq!(asked.look_for(9, &jobs(11, 9, &[]), &[]).0, [1]);
+    // Nobody asks about the first any more; somebody looks at it.
+    left.pool.refresh(&snapshot(100, &jobs(1, 2, &[]), &[]), at(100));
+    assert_eq!(asked.look(&jobs(11, 9, &[]), &[]).0, [3]);
+}
+
+#[test]
 fn what_is_not_known_or_not_limited_caps_nothing() {
     let ledger = Arc::new(Ledger::new(Headroom::Quarter));
     let mut scene = Scene::under(&ledger, [trigger("T", "")]);

@@ -217,7 +217,29 @@ fn a_sibling_that_asks_late_is_not_taken_for_an_old_variant() {
         let order = if poll % 2 == 0 { [0, 1] } else { [1, 0] };
         for (delay, which) in (0..).zip(order) {
             ask(&mut pool, &siblings[which], poll * 30 + delay, &[]);
+            assert_eq!(pool.current().unwrap().triggers.len(), if (poll, delay) == (0, 0) { 1 } else { 2 });
         }
     }
+}
+
+#[test]
+fn an_absence_is_not_an_interval() {
+    const WEEK: i64 = 7 * 24 * 3600;
+    let mut pool = pool(SignedDuration::ZERO);
+    let (leaver, stayer) = (trigger("A", "docker"), trigger("B", "docker, java"));
+    let queue = jobs(1, 1, &["docker"]);
+    ask(&mut pool, &leaver, 0, &[]);
+    ask(&mut pool, &leaver, WEEK, &[]);
+    assert_eq!(ask(&mut pool, &stayer, WEEK + 1, &queue), 0);
+    assert_eq!(ask(&mut pool, &stayer, WEEK + 300, &queue), 1);
+}
+
+#[test]
+fn a_trigger_that_asks_twice_at_once_makes_no_sibling_miss_a_poll() {
+    let mut pool = pool(SignedDuration::ZERO);
+    let siblings = ["docker", "java"].map(|offers| trigger("T", offers));
+    ask(&mut pool, &siblings[0], 0, &[]);
+    ask(&mut pool, &siblings[1], 1, &[]);
+    ask(&mut pool, &siblings[1], 1, &[]);
     assert_eq!(pool.current().unwrap().triggers.len(), 2);
 }

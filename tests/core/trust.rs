@@ -127,3 +127,60 @@ fn an_agent_is_not_blamed_for_jobs_that_come_and_go() {
         assert_eq!(state(&decision, "vm-1"), AgentState::Idle);
     }
 }
+
+#[test]
+fn a_newcomer_that_takes_the_job_late_proves_nothing() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let hung = ["vm-1", "vm-2"].map(|name| agent(name, ""));
+    let queue = jobs(1, 2, &[]);
+    let (_, decision) = scene.look_for(65, &queue, &hung);
+    assert_eq!(state(&decision, "vm-1"), AgentState::NotTakingJobs);
+    // It came for the job, and took it only after more than half a grace: who knows what held it.
+    let newcomer = agent("T-new", "");
+    let all = [hung.to_vec(), vec![newcomer.clone()]].concat();
+    scene.look_for(40, &queue, &all);
+    let taken = [hung.to_vec(), vec![busy(&newcomer, 1)]].concat();
+    let (_, decision) = scene.look_for(20, &[queue[0].clone().on(&newcomer), queue[1].clone()], &taken);
+    assert_eq!(state(&decision, "vm-1"), AgentState::NotTakingJobs);
+    assert_eq!(state(&decision, "vm-2"), AgentState::Idle, "the place on probation is taken");
+}
+
+#[test]
+fn an_agent_that_runs_a_job_between_two_looks_has_not_idled() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    for job in 0..20 {
+        let quick = Agent { last_completed: Some(RequestId(1_000 + job)), ..agent("vm-1", "") };
+        let (_, decision) = scene.look_for(20, &jobs(1, 1, &[]), &[quick]);
+        assert_eq!(state(&decision, "vm-1"), AgentState::Idle);
+    }
+}
+
+#[test]
+fn an_agent_whose_job_only_the_job_tells_of_has_not_idled() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let (queue, agents) = ([job(1, &[]), job(2, &[])], [agent("vm-1", "")]);
+    scene.look_for(50, &queue, &agents);
+    scene.look(&[queue[0].clone(), queue[1].clone().on(&agents[0])], &agents);
+    let (_, decision) = scene.look_for(30, &queue, &agents);
+    assert_eq!(state(&decision, "vm-1"), AgentState::Idle);
+}
+
+#[test]
+fn an_agent_is_blamed_for_the_job_that_could_begin() {
+    let public = Job { parallelism: Some(azp_scaler::job_request::Parallelism::Public), ..job(2, &[]) };
+    let mut scene = Scene::under(&limited(1, 1, 0), [trigger("T", "")]);
+    let (_, decision) = scene.look_for(70, &[job(1, &[]), public], &[agent("vm-1", "")]);
+    assert_eq!(state(&decision, "vm-1"), AgentState::NotTakingJobs);
+}
+
+#[test]
+fn on_probation_the_next_job_tells_where_the_first_is_gone() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let old = agent("T-old", "");
+    let (_, decision) = scene.look_for(70, &jobs(1, 1, &[]), std::slice::from_ref(&old));
+    assert_eq!(state(&decision, "T-old"), AgentState::NotTakingJobs);
+    let next = jobs(2, 1, &[]);
+    scene.look(&next, std::slice::from_ref(&old));
+    let (_, decision) = scene.look_for(70, &next, &[agent("T-new", ""), old]);
+    assert_eq!(placement(&decision, 2).label(), "held");
+}
