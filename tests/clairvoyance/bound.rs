@@ -25,8 +25,13 @@ struct Lane {
 /// the moment that comes next.
 pub(crate) fn least_wait(small: &SmallWorld, course: &Course, from: usize) -> Option<Duration> {
     let now = course.world.now();
-    let waiting: Vec<_> =
-        small.jobs.iter().zip(&course.noted.assigned).filter(|(_, assigned)| assigned.is_none()).map(|(job, _)| job).collect();
+    let waiting: Vec<_> = small
+        .jobs
+        .iter()
+        .zip(&course.noted.assigned)
+        .filter(|(_, assigned)| assigned.is_none())
+        .map(|(job, _)| job)
+        .collect();
     let lanes = lanes(small, course, from);
 
     let mut earliest = Vec::with_capacity(waiting.len());
@@ -39,8 +44,8 @@ pub(crate) fn least_wait(small: &SmallWorld, course: &Course, from: usize) -> Op
     }
     earliest.sort_unstable();
 
-    let shortest = only(&small.plan.delays.receipt)
-        + waiting.iter().map(|job| only(&job.kind.runs_for)).min().unwrap_or_default();
+    let shortest =
+        only(&small.plan.delays.receipt) + waiting.iter().map(|job| only(&job.kind.runs_for)).min().unwrap_or_default();
     let mut there = Vec::new();
     for lane in &lanes {
         let mut at = lane.first;
@@ -80,7 +85,8 @@ fn lanes(small: &SmallWorld, course: &Course, from: usize) -> Vec<Lane> {
     }
     for (place, scaled_job) in small.plan.scaled_jobs.iter().enumerate() {
         let mut free = scaled_job.scaling.max_replicas;
-        let unfinished = course.world.cluster().jobs.iter().filter(|(_, job)| job.scaled_job == place && !job.is_finished());
+        let unfinished =
+            course.world.cluster().jobs.iter().filter(|(_, job)| job.scaled_job == place && !job.is_finished());
         for (key, job) in unfinished {
             free = free.saturating_sub(1);
             let created_at = course.noted.created_at[key];
@@ -101,8 +107,12 @@ fn lanes(small: &SmallWorld, course: &Course, from: usize) -> Vec<Lane> {
 /// When a Kubernetes Job is finished whose agent runs a job now; of agents created together, the first.
 fn end(small: &SmallWorld, course: &Course, place: usize, created_at: Duration) -> Duration {
     let jobs = small.jobs.iter().zip(&course.noted.assigned);
-    let of_agent = jobs.filter_map(|(job, assigned)| Some((job, assigned.as_ref()?))).filter(|(_, assigned)| assigned.agent == Some((place, created_at)));
-    let ends = of_agent.map(|(job, assigned)| assigned.at + only(&small.plan.delays.receipt) + only(&job.kind.runs_for) + leaving(small));
+    let of_agent = jobs
+        .filter_map(|(job, assigned)| Some((job, assigned.as_ref()?)))
+        .filter(|(_, assigned)| assigned.agent == Some((place, created_at)));
+    let ends = of_agent.map(|(job, assigned)| {
+        assigned.at + only(&small.plan.delays.receipt) + only(&job.kind.runs_for) + leaving(small)
+    });
     ends.filter(|end| *end > course.world.now()).min().unwrap_or(course.world.now())
 }
 
@@ -114,7 +124,8 @@ fn leaving(small: &SmallWorld) -> Duration {
 /// When an agent can be there that a ScaledJob's first reply from then on starts.
 fn started(small: &SmallWorld, place: usize, from: usize, then: Duration) -> Option<Duration> {
     let replies = small.moments[from..].iter().filter(|(at, _)| *at >= then);
-    let mut own = replies.filter(|(_, moment)| matches!(moment, Moment::Reply { scaled_job, .. } if *scaled_job == place));
+    let mut own =
+        replies.filter(|(_, moment)| matches!(moment, Moment::Reply { scaled_job, .. } if *scaled_job == place));
     own.next().map(|(at, _)| *at + small.start())
 }
 

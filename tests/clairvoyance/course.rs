@@ -9,6 +9,17 @@ use super::worlds::{Job, POOL, SmallWorld};
 /// No job runs for less, so none can come and go unseen between two looks.
 const LOOK: Duration = Duration::from_millis(900);
 
+/// Which of the agents that fit a job may be started for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Any.
+    AnyFit,
+    /// Those with the fewest capabilities, while there is room for them.
+    TightestFit,
+    /// Of those, the first by name.
+    TightestThenName,
+}
+
 /// A world that somebody drives.
 #[derive(Clone)]
 pub(crate) struct Course {
@@ -66,6 +77,12 @@ impl Notes {
         self.assigned.iter().all(Option::is_some)
     }
 
+    /// How long all jobs have waited together, those included that still wait.
+    pub(crate) fn waited_by(&self, small: &SmallWorld, now: Duration) -> Duration {
+        let waiting = small.jobs.iter().zip(&self.assigned).filter(|(_, assigned)| assigned.is_none());
+        self.waited(small) + waiting.map(|(job, _)| now.saturating_sub(job.arrives)).sum::<Duration>()
+    }
+
     /// How long the jobs that have been assigned have waited, all together.
     pub(crate) fn waited(&self, small: &SmallWorld) -> Duration {
         let waits = small.jobs.iter().zip(&self.assigned);
@@ -96,21 +113,43 @@ impl Course {
     /// How many agents may be created now in answer to a poll: within the ScaledJob's maximum, and each for a job that had
     /// arrived at the poll, waits still, and is not the one that an agent which exists is for. That is to say: each makes
     /// it possible to match one more waiting job to an agent without a job.
-    pub(crate) fn room(&self, small: &SmallWorld, scaled_job: usize, polled_at: Duration) -> u32 {
+    pub(crate) fn room(&self, small: &SmallWorld, scaled_job: usize, polled_at: Duration, rule: Rule) -> u32 {
         let cluster = self.world.cluster();
         let unfinished = cluster.count(scaled_job).running;
         let room = small.plan.scaled_jobs[scaled_job].scaling.max_replicas.saturating_sub(unfinished);
         let jobs = small.jobs.iter().zip(&self.noted.assigned);
         let waiting = jobs.filter(|(job, assigned)| assigned.is_none() && job.arrives < polled_at);
         let waiting: Vec<&Job> = waiting.map(|(job, _)| job).collect();
-        let mut matching = Matching { taker_of: vec![None; waiting.len()], waiting };
-        let unused = cluster.jobs.values().filter(|job| job.is_unused());
-        for (taker, job) in unused.enumerate() {
-            matching.add(taker, job.scaled_job);
+        let may_start =
+            waiting.iter().map(|job| job.fits[scaled_job] && self.may_start(small, scaled_job, job, &waiting, rule));
+        let may_start = may_start.collect();
+        let mut matching = Matching { taker_of: vec![None; waiting.len()], waiting, may_start };
+        let agents = self.world.pool(POOL).into_iter().flat_map(|pool| pool.agents.values());
+        for _ in agents.filter(|agent| !agent.ephemeral && agent.assigned.is_none()) {
+            matching.add(Taker::Static);
         }
-        let first = cluster.jobs.len();
-        let enlarging = (first..first + room as usize).take_while(|taker| matching.add(*taker, scaled_job));
-        u32::try_from(enlarging.count()).unwrap_or(room)
+        for job in cluster.jobs.values().filter(|job| job.is_unused()) {
+            matching.add(Taker::Of(job.scaled_job));
+        }
+        (0..room).take_while(|_| matching.add(Taker::New)).zip(1..).map(|(_, count)| count).last().unwrap_or(0)
+    }
+
+    /// Whether a rule lets a ScaledJob start an agent for a job that it fits: where agents must fit as tightly as they can,
+    /// only if those that fit more tightly have not enough room for all that waits for them.
+    fn may_start(&self, small: &SmallWorld, scaled_job: usize, job: &Job, waiting: &[&Job], rule: Rule) -> bool {
+        let size = |place: usize| small.plan.scaled_jobs[place].capabilities.len();
+        let comes_first = |place: usize| match rule {
+            Rule::AnyFit => false,
+            Rule::TightestFit => size(place) < size(scaled_job),
+            Rule::TightestThenName => (size(place), place) < (size(scaled_job), scaled_job),
+        };
+        let preferred = (0..job.fits.len()).filter(|place| job.fits[*place] && comes_first(*place));
+        preferred.into_iter().all(|place| {
+            let own = self.world.cluster().jobs.values().filter(|job| job.scaled_job == place);
+            let used = own.filter(|job| !job.is_unused() && !job.is_finished()).count();
+            let room = (small.plan.scaled_jobs[place].scaling.max_replicas as usize).saturating_sub(used);
+            waiting.iter().filter(|job| job.fits[place]).count() > room
+        })
     }
 
     /// Makes KEDA create so many agents for a ScaledJob by its own arithmetic.
@@ -121,22 +160,40 @@ impl Course {
     }
 }
 
+/// An agent without a job.
+#[derive(Clone, Copy)]
+enum Taker {
+    /// The static one.
+    Static,
+    /// One of the ScaledJob at that place.
+    Of(usize),
+    /// One that is to be started.
+    New,
+}
+
 /// Jobs that wait, and agents without a job.
 struct Matching<'a> {
     waiting: Vec<&'a Job>,
-    /// For each job its agent, with that agent's ScaledJob.
-    taker_of: Vec<Option<(usize, usize)>>,
+    /// Whether a new agent may be started for it.
+    may_start: Vec<bool>,
+    /// For each job its agent.
+    taker_of: Vec<Option<Taker>>,
 }
 
 impl Matching<'_> {
     /// Whether one more job is matched with this agent.
-    fn add(&mut self, taker: usize, scaled_job: usize) -> bool {
-        self.place((taker, scaled_job), &mut vec![false; self.waiting.len()])
+    fn add(&mut self, taker: Taker) -> bool {
+        self.place(taker, &mut vec![false; self.waiting.len()])
     }
 
-    fn place(&mut self, taker: (usize, usize), tried: &mut [bool]) -> bool {
+    fn place(&mut self, taker: Taker, tried: &mut [bool]) -> bool {
         for job in 0..self.waiting.len() {
-            if !self.waiting[job].fits[taker.1] || std::mem::replace(&mut tried[job], true) {
+            let fits = match taker {
+                Taker::Static => self.waiting[job].fits_static,
+                Taker::Of(scaled_job) => self.waiting[job].fits[scaled_job],
+                Taker::New => self.may_start[job],
+            };
+            if !fits || std::mem::replace(&mut tried[job], true) {
                 continue;
             }
             let free = match self.taker_of[job] {

@@ -6,7 +6,7 @@ use azp_scaler::simulator::virtual_run::{Conditions, VirtualRun};
 use jiff::SignedDuration;
 
 use super::{
-    course::{Course, Notes},
+    course::{Course, Notes, Rule},
     worlds::{Moment, POOL, SmallWorld},
 };
 
@@ -54,7 +54,7 @@ pub(crate) fn run(small: &SmallWorld, fresh_for: Duration) -> Ours {
 
 /// Makes the same choices by hand. Says how long all jobs waited together, and whether the choices were such as the
 /// clairvoyant is allowed, too: an agent too many, because a job had one before KEDA acted, is not.
-pub(crate) fn again(small: &SmallWorld, ours: &Ours) -> (Duration, bool) {
+pub(crate) fn again(small: &SmallWorld, ours: &Ours, rule: Rule) -> (Duration, bool) {
     let mut course = Course::begin(small);
     let mut allowed = true;
     for ((at, moment), created) in small.moments.iter().zip(&ours.created) {
@@ -62,7 +62,7 @@ pub(crate) fn again(small: &SmallWorld, ours: &Ours) -> (Duration, bool) {
         match *moment {
             Moment::Arrival { job } => course.arrive(small, job),
             Moment::Reply { scaled_job, polled_at } if *created > 0 => {
-                allowed &= *created <= course.room(small, scaled_job, polled_at);
+                allowed &= *created <= course.room(small, scaled_job, polled_at, rule);
                 course.create(scaled_job, *created);
             }
             Moment::Reply { .. } => {}

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     bound::least_wait,
-    course::Course,
+    course::{Course, Rule},
     worlds::{Moment, SmallWorld, only},
 };
 
@@ -17,16 +17,26 @@ type State = Vec<u64>;
 /// The search through one world.
 pub(crate) struct Search<'a> {
     small: &'a SmallWorld,
+    rule: Rule,
     /// The least sum of all waits so far; the search looks for less.
     pub(crate) best: Duration,
     seen: HashMap<State, Duration>,
+    /// What happened on the best course, in words.
+    pub(crate) story: String,
+    /// Whether branches are left only for what has been waited already.
+    plain: bool,
     /// How many choices were tried.
     pub(crate) tried: u64,
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn new(small: &'a SmallWorld, best: Duration) -> Self {
-        Self { small, best, seen: HashMap::new(), tried: 0 }
+    pub(crate) fn new(small: &'a SmallWorld, rule: Rule, best: Duration) -> Self {
+        Self { small, rule, best, seen: HashMap::new(), tried: 0, story: String::new(), plain: false }
+    }
+
+    /// The same without its two cuts: slow, and hard to get wrong.
+    pub(crate) fn plain(small: &'a SmallWorld, rule: Rule, best: Duration) -> Self {
+        Self { plain: true, ..Self::new(small, rule, best) }
     }
 
     pub(crate) fn run(&mut self) {
@@ -38,7 +48,11 @@ impl<'a> Search<'a> {
         for (place, (at, moment)) in small.moments.iter().enumerate().skip(from) {
             course.run_until(small, *at);
             if course.noted.all_assigned() {
-                self.best = self.best.min(course.noted.waited(small));
+                let waited = course.noted.waited(small);
+                if waited < self.best {
+                    self.best = waited;
+                    self.story = course.world.story();
+                }
                 return;
             }
             match *moment {
@@ -47,19 +61,16 @@ impl<'a> Search<'a> {
                     if small.jobs[0].arrives >= polled_at {
                         continue;
                     }
-                    let room = course.room(small, scaled_job, polled_at);
-                    if least_wait(small, &course, place).is_none_or(|least| least >= self.best) {
+                    let room = course.room(small, scaled_job, polled_at, self.rule);
+                    if self.is_hopeless(&course, place) {
                         return;
                     }
                     if room == 0 {
                         continue;
                     }
-                    let waited = course.noted.waited(small);
-                    let before = self.seen.entry(state(small, &course, place)).or_insert(Duration::MAX);
-                    if *before <= waited {
+                    if self.was_here(&course, place) {
                         return;
                     }
-                    *before = waited;
                     for count in (1..=room).rev() {
                         self.tried += 1;
                         let mut branch = course.clone();
@@ -70,13 +81,37 @@ impl<'a> Search<'a> {
             }
         }
     }
+
+    /// Whether a course can't become better than the best.
+    fn is_hopeless(&self, course: &Course, place: usize) -> bool {
+        let least = if self.plain {
+            Some(course.noted.waited_by(self.small, course.world.now()))
+        } else {
+            least_wait(self.small, course, place)
+        };
+        least.is_none_or(|least| least >= self.best)
+    }
+
+    /// Whether the same state was reached before with no more waiting behind it.
+    fn was_here(&mut self, course: &Course, place: usize) -> bool {
+        if self.plain {
+            return false;
+        }
+        let waited = course.noted.waited(self.small);
+        let before = self.seen.entry(state(self.small, course, place)).or_insert(Duration::MAX);
+        let was_here = *before <= waited;
+        *before = waited.min(*before);
+        was_here
+    }
 }
 
 fn state(small: &SmallWorld, course: &Course, place: usize) -> State {
     let millis = |moment: Duration| u64::try_from(moment.as_millis()).unwrap_or(u64::MAX);
     let delays = &small.plan.delays;
-    let gone_after =
-        [&delays.receipt, &delays.leaving, &delays.job_end, &delays.linger, &delays.assignment].map(only).iter().sum::<Duration>();
+    let gone_after = [&delays.receipt, &delays.leaving, &delays.job_end, &delays.linger, &delays.assignment]
+        .map(only)
+        .iter()
+        .sum::<Duration>();
     let mut state = vec![place as u64, course.world.cluster().created];
     for (job, assigned) in small.jobs.iter().zip(&course.noted.assigned) {
         let Some(assigned) = assigned else {

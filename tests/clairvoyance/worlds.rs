@@ -62,7 +62,8 @@ pub(crate) enum Moment {
 }
 
 impl SmallWorld {
-    pub(crate) fn draw(seed: u64) -> Self {
+    /// Draws a world whose ScaledJobs are polled every second, or less often, down to every `slowest` seconds.
+    pub(crate) fn draw(seed: u64, slowest: u64) -> Self {
         let random = &mut Rng::with_seed(seed);
         let agent = (random.u8(..3) == 0).then(|| AgentPlan {
             name: "old-machine".into(),
@@ -70,7 +71,7 @@ impl SmallWorld {
             online: true,
             enabled: true,
         });
-        let scaled_jobs: Vec<_> = (0..random.usize(1..=3)).map(|place| scaled_job(place, random)).collect();
+        let scaled_jobs: Vec<_> = (0..random.usize(1..=3)).map(|place| scaled_job(place, slowest, random)).collect();
         let occupant = agent.as_ref().filter(|_| random.bool()).map(|_| {
             let runs_for = random.u64(12_000..60_000);
             job_kind(&[MACHINE], runs_for)
@@ -118,6 +119,17 @@ impl SmallWorld {
         only(&self.plan.delays.pod_start) + only(&self.plan.delays.registration)
     }
 
+    /// How long all jobs wait together if each has to wait until all have run one after the other, with two polls missed
+    /// before each: no jobs wait longer where nothing is kept idle while work that it could do waits.
+    pub(crate) fn one_after_the_other(&self) -> Duration {
+        let Delays { assignment, receipt, pod_start, registration, leaving, job_end, .. } = &self.plan.delays;
+        let polls = self.plan.scaled_jobs.iter().map(|scaled_job| scaled_job.polling_interval).max();
+        let each = [assignment, receipt, pod_start, registration, leaving, job_end, &self.latency].map(only);
+        let each = each.iter().sum::<Duration>() + polls.unwrap_or_default() * 2;
+        let all: Duration = self.jobs.iter().map(|job| each + only(&job.kind.runs_for)).sum();
+        all * u32::try_from(self.jobs.len()).unwrap_or(u32::MAX)
+    }
+
     fn moments(&self) -> Vec<(Duration, Moment)> {
         let mut phases = vec![None; self.plan.scaled_jobs.len()];
         World::new(self.plan.clone()).run_until(Duration::from_secs(SLOWEST_POLL), |world, scaled_job| {
@@ -154,13 +166,13 @@ trait CollectSet<'a>: Iterator<Item = (&'a str, &'a str)> + Sized {
 
 impl<'a, I: Iterator<Item = (&'a str, &'a str)>> CollectSet<'a> for I {}
 
-fn scaled_job(place: usize, random: &mut Rng) -> ScaledJobPlan {
+fn scaled_job(place: usize, slowest: u64, random: &mut Rng) -> ScaledJobPlan {
     ScaledJobPlan {
         id: ScaledJobId { name: format!("s{place}").into(), namespace: "builds".into() },
         pool: POOL,
         capabilities: names(random.u8(..8)).map(|name| (name, "")).collect_set(),
         scaling: Scaling { strategy: Strategy::Default, min_replicas: 0, max_replicas: random.u32(1..=3) },
-        polling_interval: Duration::from_secs(random.u64(1..=SLOWEST_POLL)),
+        polling_interval: Duration::from_secs(random.u64(1..=slowest)),
     }
 }
 
