@@ -138,7 +138,7 @@ pub(crate) fn floor(small: &SmallWorld) -> Duration {
     let fits_some = |scaled_job: usize| small.jobs.iter().any(|job| job.fits[scaled_job]);
     let first = small.jobs.iter().map(|job| job.arrives).min().unwrap_or_default();
     let reply = small.moments.iter().find(|(_, moment)| match *moment {
-        Moment::Reply { scaled_job, polled_at } => polled_at > first && fits_some(scaled_job),
+        Moment::Reply { scaled_job, seen_at } => seen_at > first && fits_some(scaled_job),
         Moment::Arrival { .. } => false,
     });
     let agent = reply.map_or(Duration::ZERO, |(at, _)| *at + small.start());

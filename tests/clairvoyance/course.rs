@@ -111,14 +111,14 @@ impl Course {
     }
 
     /// How many agents may be created now in answer to a poll: within the ScaledJob's maximum, and each for a job that had
-    /// arrived at the poll, waits still, and is not the one that an agent which exists is for. That is to say: each makes
+    /// arrived by the look that the answer was made of, waits still, and is not the one that an agent which exists is for. That is to say: each makes
     /// it possible to match one more waiting job to an agent without a job.
-    pub(crate) fn room(&self, small: &SmallWorld, scaled_job: usize, polled_at: Duration, rule: Rule) -> u32 {
+    pub(crate) fn room(&self, small: &SmallWorld, scaled_job: usize, seen_at: Duration, rule: Rule) -> u32 {
         let cluster = self.world.cluster();
         let unfinished = cluster.count(scaled_job).running;
         let room = small.plan.scaled_jobs[scaled_job].scaling.max_replicas.saturating_sub(unfinished);
         let jobs = small.jobs.iter().zip(&self.noted.assigned);
-        let waiting = jobs.filter(|(job, assigned)| assigned.is_none() && job.arrives < polled_at);
+        let waiting = jobs.filter(|(job, assigned)| assigned.is_none() && job.arrives < seen_at);
         let waiting: Vec<&Job> = waiting.map(|(job, _)| job).collect();
         let may_start =
             waiting.iter().map(|job| job.fits[scaled_job] && self.may_start(small, scaled_job, job, &waiting, rule));

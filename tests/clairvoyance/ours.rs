@@ -21,9 +21,9 @@ pub(crate) struct Ours {
 }
 
 /// Runs a world with our scaler until every job has its agent.
-pub(crate) fn run(small: &SmallWorld, fresh_for: Duration) -> Ours {
+pub(crate) fn run(small: &SmallWorld) -> Ours {
     let conditions = Conditions {
-        fresh_for,
+        fresh_for: small.fresh_for,
         background: Duration::from_secs(30),
         latency: small.latency.clone(),
         settle: SignedDuration::ZERO,
@@ -61,8 +61,8 @@ pub(crate) fn again(small: &SmallWorld, ours: &Ours, rule: Rule) -> (Duration, b
         course.run_until(small, *at);
         match *moment {
             Moment::Arrival { job } => course.arrive(small, job),
-            Moment::Reply { scaled_job, polled_at } if *created > 0 => {
-                allowed &= *created <= course.room(small, scaled_job, polled_at, rule);
+            Moment::Reply { scaled_job, seen_at } if *created > 0 => {
+                allowed &= *created <= course.room(small, scaled_job, seen_at, rule);
                 course.create(scaled_job, *created);
             }
             Moment::Reply { .. } => {}

@@ -57,11 +57,11 @@ impl<'a> Search<'a> {
             }
             match *moment {
                 Moment::Arrival { job } => course.arrive(small, job),
-                Moment::Reply { scaled_job, polled_at } => {
-                    if small.jobs[0].arrives >= polled_at {
+                Moment::Reply { scaled_job, seen_at } => {
+                    if small.jobs[0].arrives >= seen_at {
                         continue;
                     }
-                    let room = course.room(small, scaled_job, polled_at, self.rule);
+                    let room = course.room(small, scaled_job, seen_at, self.rule);
                     if self.is_hopeless(&course, place) {
                         return;
                     }

@@ -33,6 +33,8 @@ pub(crate) struct SmallWorld {
     pub(crate) plan: Plan,
     /// From a poll to KEDA acting on its answer.
     pub(crate) latency: Millis,
+    /// How old a look at the pool may be that answers a poll.
+    pub(crate) fresh_for: Duration,
     /// The jobs by arrival, with their number in Azure's order.
     pub(crate) jobs: Vec<Job>,
     /// Keeps the static agent busy from the beginning.
@@ -55,15 +57,15 @@ pub(crate) struct Job {
 /// What happens from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Moment {
-    /// KEDA acts on the answer to a poll.
-    Reply { scaled_job: usize, polled_at: Duration },
+    /// KEDA acts on the answer to a poll, which was made of what was there at a moment.
+    Reply { scaled_job: usize, seen_at: Duration },
     /// A job arrives, by its place.
     Arrival { job: usize },
 }
 
 impl SmallWorld {
     /// Draws a world whose ScaledJobs are polled every second, or less often, down to every `slowest` seconds.
-    pub(crate) fn draw(seed: u64, slowest: u64) -> Self {
+    pub(crate) fn draw(seed: u64, slowest: u64, fresh_for: Duration) -> Self {
         let random = &mut Rng::with_seed(seed);
         let agent = (random.u8(..3) == 0).then(|| AgentPlan {
             name: "old-machine".into(),
@@ -89,7 +91,7 @@ impl SmallWorld {
         });
         let jobs = jobs.collect();
         let latency = random.choice([5, 100, 500]).unwrap_or(5);
-        let mut world = Self { plan, latency: latency..=latency, jobs, occupant, moments: Vec::new() };
+        let mut world = Self { plan, latency: latency..=latency, fresh_for, jobs, occupant, moments: Vec::new() };
         world.moments = world.moments();
         world
     }
@@ -125,7 +127,7 @@ impl SmallWorld {
         let Delays { assignment, receipt, pod_start, registration, leaving, job_end, .. } = &self.plan.delays;
         let polls = self.plan.scaled_jobs.iter().map(|scaled_job| scaled_job.polling_interval).max();
         let each = [assignment, receipt, pod_start, registration, leaving, job_end, &self.latency].map(only);
-        let each = each.iter().sum::<Duration>() + polls.unwrap_or_default() * 2;
+        let each = each.iter().sum::<Duration>() + self.fresh_for + polls.unwrap_or_default() * 2;
         let all: Duration = self.jobs.iter().map(|job| each + only(&job.kind.runs_for)).sum();
         all * u32::try_from(self.jobs.len()).unwrap_or(u32::MAX)
     }
@@ -135,13 +137,19 @@ impl SmallWorld {
         World::new(self.plan.clone()).run_until(Duration::from_secs(SLOWEST_POLL), |world, scaled_job| {
             phases[scaled_job].get_or_insert(world.now());
         });
-        let mut moments = BTreeSet::new();
+        let mut polls = BTreeSet::new();
         for (place, (scaled_job, phase)) in self.plan.scaled_jobs.iter().zip(phases).enumerate() {
             let mut polled_at = phase.unwrap_or_default();
             while polled_at < HORIZON {
-                moments.insert((polled_at + only(&self.latency), Moment::Reply { scaled_job: place, polled_at }));
+                polls.insert((polled_at, place));
                 polled_at += scaled_job.polling_interval;
             }
+        }
+        let (mut moments, mut looked_at) = (BTreeSet::new(), None);
+        for (polled_at, scaled_job) in polls {
+            let seen_at = looked_at.filter(|at| polled_at - *at <= self.fresh_for).unwrap_or(polled_at);
+            looked_at = Some(seen_at);
+            moments.insert((polled_at + only(&self.latency), Moment::Reply { scaled_job, seen_at }));
         }
         let arrivals = self.jobs.iter().enumerate().map(|(place, job)| (job.arrives, Moment::Arrival { job: place }));
         moments.extend(arrivals);
