@@ -74,7 +74,7 @@ fn lanes(small: &SmallWorld, course: &Course, from: usize) -> Vec<Lane> {
     let now = course.world.now();
     let delays = &small.plan.delays;
     let mut lanes = Vec::new();
-    if small.plan.pools[0].agents.first().is_some() {
+    if !small.plan.pools[0].agents.is_empty() {
         let mut busy_until = small.occupied_until().unwrap_or_default();
         for (job, assigned) in small.jobs.iter().zip(&course.noted.assigned) {
             if let Some(assigned) = assigned.filter(|assigned| assigned.agent.is_none()) {

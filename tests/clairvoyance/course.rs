@@ -86,7 +86,7 @@ impl Notes {
     /// How long the jobs that have been assigned have waited, all together.
     pub(crate) fn waited(&self, small: &SmallWorld) -> Duration {
         let waits = small.jobs.iter().zip(&self.assigned);
-        waits.filter_map(|(job, assigned)| Some(assigned.as_ref()?.at - job.arrives)).sum()
+        waits.filter_map(|(job, assigned)| Some(assigned.as_ref()?.at.saturating_sub(job.arrives))).sum()
     }
 }
 

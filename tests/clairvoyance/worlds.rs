@@ -69,7 +69,7 @@ impl SmallWorld {
         let random = &mut Rng::with_seed(seed);
         let agent = (random.u8(..3) == 0).then(|| AgentPlan {
             name: "old-machine".into(),
-            capabilities: names(random.u8(..8)).chain([MACHINE]).map(|name| (name, "")).collect_set(),
+            capabilities: CapabilitySet::new(names(random.u8(..8)).chain([MACHINE]).map(|name| (name, ""))),
             online: true,
             enabled: true,
         });
@@ -147,7 +147,7 @@ impl SmallWorld {
         }
         let (mut moments, mut looked_at) = (BTreeSet::new(), None);
         for (polled_at, scaled_job) in polls {
-            let seen_at = looked_at.filter(|at| polled_at - *at <= self.fresh_for).unwrap_or(polled_at);
+            let seen_at = looked_at.filter(|at| *at + self.fresh_for >= polled_at).unwrap_or(polled_at);
             looked_at = Some(seen_at);
             moments.insert((polled_at + only(&self.latency), Moment::Reply { scaled_job, seen_at }));
         }
@@ -166,19 +166,11 @@ fn names(bits: u8) -> impl Iterator<Item = &'static str> {
     ["docker", "gpu", "java"].into_iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| name)
 }
 
-trait CollectSet<'a>: Iterator<Item = (&'a str, &'a str)> + Sized {
-    fn collect_set(self) -> CapabilitySet {
-        CapabilitySet::new(self)
-    }
-}
-
-impl<'a, I: Iterator<Item = (&'a str, &'a str)>> CollectSet<'a> for I {}
-
 fn scaled_job(place: usize, slowest: u64, random: &mut Rng) -> ScaledJobPlan {
     ScaledJobPlan {
         id: ScaledJobId { name: format!("s{place}").into(), namespace: "builds".into() },
         pool: POOL,
-        capabilities: names(random.u8(..8)).map(|name| (name, "")).collect_set(),
+        capabilities: CapabilitySet::new(names(random.u8(..8)).map(|name| (name, ""))),
         scaling: Scaling { strategy: Strategy::Default, min_replicas: 0, max_replicas: random.u32(1..=3) },
         polling_interval: Duration::from_secs(random.u64(1..=slowest)),
     }
