@@ -49,7 +49,7 @@ pub(super) enum Event {
 }
 
 /// Events by time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Agenda {
     entries: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     made: u64,

@@ -17,7 +17,7 @@ use super::{
 pub struct JobKey(u64);
 
 /// A ScaledJob.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SimulatedScaledJob {
     /// As planned.
     pub plan: ScaledJobPlan,
@@ -34,7 +34,7 @@ pub struct SimulatedScaledJob {
 }
 
 /// A Kubernetes Job with its one pod and its one agent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct KubernetesJob {
     /// Place of its ScaledJob.
     pub scaled_job: usize,
@@ -87,7 +87,7 @@ impl KubernetesJob {
 }
 
 /// All ScaledJobs and those of their Kubernetes Jobs that are of interest still.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cluster {
     /// The ScaledJobs, in the plan's order.
     pub scaled_jobs: Vec<SimulatedScaledJob>,

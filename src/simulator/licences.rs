@@ -3,7 +3,7 @@
 use crate::{job_request::Parallelism, parallel_jobs::Each};
 
 /// Limits and use.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Licences {
     limits: Each<Option<u32>>,
     used: Each<u32>,

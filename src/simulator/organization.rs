@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A pool of the organisation. Moments are counted from the world's beginning.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SimulatedPool {
     /// Azure's number.
     pub id: i64,
@@ -36,7 +36,7 @@ pub struct SimulatedPool {
 }
 
 /// A registered agent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SimulatedAgent {
     /// Azure's number.
     pub id: i64,
@@ -75,7 +75,7 @@ pub struct Registered {
 }
 
 /// An unfinished job request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SimulatedRequest {
     /// Azure's number.
     pub id: RequestId,
@@ -93,7 +93,7 @@ pub struct SimulatedRequest {
 }
 
 /// Which sets of demands which sets of capabilities satisfy, worked out once each.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Fits {
     demands: Vec<Wanted>,
     registered: Vec<Arc<Registered>>,
@@ -101,7 +101,7 @@ struct Fits {
 }
 
 /// What jobs want that are alike to Azure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Wanted {
     texts: Arc<[Box<str>]>,
     demands: DemandSet,

@@ -91,7 +91,7 @@ pub enum Happening {
 }
 
 /// The last events of a world.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Story {
     events: VecDeque<(Duration, Happening)>,
     left_out: u64,

@@ -41,7 +41,7 @@ use crate::{
 const EVERY_AGENT_HAS: [(&str, &str); 2] = [("Agent.Version", "4.275.0"), ("Agent.OS", "Linux")];
 
 /// A simulated organisation and a simulated cluster.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     plan: Plan,
     now: Duration,
