@@ -119,7 +119,7 @@ impl Pool {
             Some((decision.triggers[place].to_start, decision.triggers[place].answer.clone()))
         });
         let (to_start, answer) = decided.unwrap_or((0, Err(Refusal::Forgotten)));
-        if to_start > 0 && self.breakers.told(&trigger.scaled_job, now) {
+        if to_start > 0 && self.breakers.told(&trigger.scaled_job, self.known.interval(&trigger.scaled_job), now) {
             self.outdated = true;
         }
         self.known.keep_answer(trigger, answer.clone(), now);
@@ -180,8 +180,9 @@ impl Pool {
         let scaled_jobs = assignment::scaled_jobs(&triggers);
         let mut homes = memory.homes(snapshot, &scaled_jobs);
         let came = sightings.look(snapshot);
+        let left = memory.left(snapshot);
         trust.forgive(snapshot, sightings);
-        let decision = self.ledger.decide(*id, now, |caps| {
+        let decision = self.ledger.decide(*id, now, known.kept_until(), |caps| {
             let decide = |homes: &[_], trust: &Trust, breakers: &Breakers| {
                 assignment::decide(&World {
                     snapshot,
@@ -198,7 +199,7 @@ impl Pool {
             let (decision, report) = decide(&homes, trust, breakers);
             let inherited = memory.inherit(&decision, &mut homes);
             let judged = trust.judge(&decision, sightings);
-            let tripped = breakers.judge(&decision, &came, |id| known.interval(id), now);
+            let tripped = breakers.judge(&decision, &came, &left, |id| known.interval(id), now);
             if inherited || judged || tripped { decide(&homes, trust, breakers) } else { (decision, report) }
         });
         memory.keep(&decision, &homes);

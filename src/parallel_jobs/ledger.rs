@@ -5,13 +5,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Cap, Caps, Each, Headroom};
 use crate::job_request::{Order, Parallelism};
-
-/// A pool that has not decided for so long holds nothing any more: nobody asks about it.
-const REPORT_KEPT_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// What Azure says of one parallelism.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +49,7 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 struct Entries {
     known: Each<Option<Known>>,
-    /// Each pool's last report, and when it decided.
+    /// Each pool's last report, and until when it holds.
     pools: BTreeMap<i64, (Timestamp, Report)>,
 }
 
@@ -94,14 +91,20 @@ impl Ledger {
         *entries.known.of_mut(parallelism) = known;
     }
 
-    /// Lets a pool decide, and notes what it took. Pools of one organisation decide one after the other.
-    pub fn decide<T>(&self, pool: i64, now: Timestamp, decide: impl FnOnce(Caps) -> (T, Report)) -> T {
+    /// Lets a pool decide, and notes what it took, which holds until everybody would have forgotten the pool. Pools of one
+    /// organisation decide one after the other.
+    pub fn decide<T>(
+        &self,
+        pool: i64,
+        now: Timestamp,
+        holds_until: Timestamp,
+        decide: impl FnOnce(Caps) -> (T, Report),
+    ) -> T {
         let mut entries = self.entries();
-        let is_kept = |decided| now.duration_since(decided) < REPORT_KEPT_FOR || planted!(ReportsNeverExpire);
-        entries.pools.retain(|_, (decided, _)| is_kept(*decided));
+        entries.pools.retain(|_, (holds_until, _)| now < *holds_until || planted!(ReportsNeverExpire));
         let caps = Each::new(|parallelism| entries.cap(pool, parallelism, self.headroom));
         let (decision, report) = decide(caps);
-        entries.pools.insert(pool, (now, report));
+        entries.pools.insert(pool, (holds_until, report));
         decision
     }
 
@@ -144,6 +147,7 @@ mod tests {
     use crate::job_request::RequestId;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const LATER: Timestamp = Timestamp::constant(60, 0);
 
     fn report(running: u32, taken: u32, waiting: &[i64]) -> Report {
         let order = |id: &i64| (0, NOW, RequestId(*id));
@@ -156,7 +160,7 @@ mod tests {
     }
 
     fn private(ledger: &Ledger, pool: i64, now: Timestamp) -> Option<Cap> {
-        ledger.decide(pool, now, |caps| (caps.of(Parallelism::Private).clone(), Report::default()))
+        ledger.decide(pool, now, LATER, |caps| (caps.of(Parallelism::Private).clone(), Report::default()))
     }
 
     #[test]
@@ -165,7 +169,7 @@ mod tests {
         let by_pool = BTreeMap::from([(1, 9), (2, 9), (3, 4)]);
         let usage = Usage { limit: Some(10), running: Running::ByPool(by_pool) };
         ledger.learn(Parallelism::Private, Some(usage));
-        ledger.decide(2, NOW, |_| ((), report(5, 2, &[7, 3])));
+        ledger.decide(2, NOW, LATER, |_| ((), report(5, 2, &[7, 3])));
         let cap = private(&ledger, 1, NOW).unwrap();
         assert_eq!((cap.limit, cap.headroom), (10, 3));
         assert_eq!((cap.running_elsewhere, cap.taken_elsewhere), (5 + 4, 2), "what a pool says itself is newer");
@@ -177,8 +181,8 @@ mod tests {
     #[test]
     fn where_azure_tells_only_a_number_the_pools_own_are_taken_off() {
         let ledger = Ledger::new(Headroom::Jobs(0));
-        ledger.decide(1, NOW, |_| ((), report(3, 0, &[])));
-        ledger.decide(2, NOW, |_| ((), report(2, 0, &[])));
+        ledger.decide(1, NOW, LATER, |_| ((), report(3, 0, &[])));
+        ledger.decide(2, NOW, LATER, |_| ((), report(2, 0, &[])));
         ledger.learn(Parallelism::Private, Some(Usage { limit: Some(8), running: Running::Total(6) }));
         assert_eq!(private(&ledger, 1, NOW).unwrap().running_elsewhere, 2 + 1);
     }
@@ -190,8 +194,8 @@ mod tests {
         ledger.learn(Parallelism::Private, Some(Usage { limit: None, running: Running::Total(6) }));
         assert_eq!(private(&ledger, 1, NOW), None);
         ledger.learn(Parallelism::Private, Some(Usage { limit: Some(4), running: Running::Total(0) }));
-        ledger.decide(2, NOW, |_| ((), report(1, 3, &[])));
+        ledger.decide(2, NOW, LATER, |_| ((), report(1, 3, &[])));
         assert_eq!(private(&ledger, 1, NOW).unwrap().taken_elsewhere, 3);
-        assert_eq!(private(&ledger, 1, NOW + REPORT_KEPT_FOR).unwrap().taken_elsewhere, 0);
+        assert_eq!(private(&ledger, 1, LATER).unwrap().taken_elsewhere, 0);
     }
 }

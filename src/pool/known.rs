@@ -74,6 +74,11 @@ impl Known {
         self.triggers.values().map(|asker| Arc::clone(&asker.trigger)).collect()
     }
 
+    /// When the last trigger would be forgotten if nobody asked any more.
+    pub(super) fn kept_until(&self) -> Timestamp {
+        self.triggers.values().map(Asker::kept_until).max().unwrap_or(Timestamp::MIN)
+    }
+
     /// The interval at which KEDA polls a ScaledJob, as far as it is known.
     pub(super) fn interval(&self, id: &ScaledJobId) -> SignedDuration {
         self.of(id).filter_map(|(_, asker)| asker.gaps.iter().max()).max().copied().unwrap_or_default()

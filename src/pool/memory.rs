@@ -4,6 +4,8 @@
 //! is on its way. And since Azure gives an agent to the oldest job that it satisfies, not to the one it was started for,
 //! jobs inherit: when a job given to S runs on an agent of L, the oldest queued job given to L that fits S takes over S's.
 
+use std::collections::BTreeSet;
+
 use crate::{
     decision::{Decision, Placement},
     job_request::RequestId,
@@ -16,8 +18,11 @@ use crate::{
 pub(super) struct Memory {
     scaled_jobs: Vec<ScaledJobId>,
     /// In the order of the ids.
-    given: Vec<(RequestId, u32)>,
+    given: Vec<Given>,
 }
+
+/// A queued job, the ScaledJob it was given to, and whether an agent that is there was to take it.
+type Given = (RequestId, u32, bool);
 
 impl Memory {
     /// Where each of the snapshot's jobs is at home, by places in `scaled_jobs` (which are sorted).
@@ -30,7 +35,7 @@ impl Memory {
     }
 
     fn given_to(&self, id: RequestId) -> Option<u32> {
-        let place = self.given.binary_search_by_key(&id, |(known, _)| *known).ok()?;
+        let place = self.given.binary_search_by_key(&id, |(known, ..)| *known).ok()?;
         Some(self.given[place].1)
     }
 
@@ -82,6 +87,16 @@ impl Memory {
         taken.into_iter().map(|(_, given_to, taken_by)| (given_to, taken_by)).collect()
     }
 
+    /// The ScaledJobs that agents were to be started for jobs for which are gone since, and nobody is known to have run:
+    /// agents that come and go between two looks leave no other trace.
+    pub(super) fn left(&self, snapshot: &Snapshot) -> BTreeSet<&ScaledJobId> {
+        let listed = snapshot.jobs.iter().map(|job| job.id);
+        let known: BTreeSet<RequestId> =
+            listed.chain(snapshot.agents.iter().filter_map(|agent| agent.last_completed)).collect();
+        let left = self.given.iter().filter(|(id, _, has_agent)| !has_agent && !known.contains(id));
+        left.map(|(_, scaled_job, _)| &self.scaled_jobs[*scaled_job as usize]).collect()
+    }
+
     /// Keeps what was decided. A job that has no place now keeps the one it had.
     pub(super) fn keep(&mut self, decision: &Decision, homes: &[Option<u32>]) {
         let queued =
@@ -91,7 +106,7 @@ impl Memory {
                 Placement::Assigned { trigger } => Some(decision.triggers[*trigger as usize].scaled_job),
                 _ => home.filter(|_| !planted!(MemoryOfPlacedOnly)),
             };
-            Some((job.id, given?))
+            Some((job.id, given?, matches!(placement, Placement::IdleAgent { .. })))
         });
         self.given = given.collect();
         self.given.sort_unstable();

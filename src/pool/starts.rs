@@ -4,13 +4,16 @@
 //! another, for ever. Without the cluster's view all that can be seen is that KEDA has been told for long to start agents
 //! and none has registered. From then on one agent is tried at a time, at growing intervals, until one registers.
 //!
+//! An agent can register, run its job and leave between two looks. So a job that is gone counts for an agent that came, too,
+//! where one was just to be started for it: it may have been cancelled, but a ScaledJob that works must not be held back.
+//!
 //! ```text
 //! working ──told to start for too long, nobody came──▶ failing ──interval──▶ probing: one agent
 //!    ▲                                                    ▲                      │ KEDA was told
 //!    └────────────────────an own agent came───────────────┴──interval doubled────┘
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,6 +26,8 @@ use crate::{
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// No pause is longer.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+/// A pause between two questions that is longer than this, and than three intervals, is an absence.
+const LONGEST_SILENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How many ScaledJobs that fail are remembered after KEDA has ceased to ask about them.
 const MOST_REMEMBERED: usize = 1_000;
 
@@ -38,7 +43,7 @@ enum Breaker {
     /// KEDA has been told to start agents, from the one time to the other.
     Told { first: Timestamp, last: Timestamp },
     /// They don't come.
-    Open { since: Timestamp, probes: u32, next: Timestamp },
+    Open { since: Timestamp, probes: u32, probed: Option<Timestamp>, next: Timestamp },
 }
 
 impl Breakers {
@@ -68,30 +73,35 @@ impl Breakers {
     }
 
     /// KEDA was told to start agents. Says whether that was a probe, which it must not be told again.
-    pub(super) fn told(&mut self, id: &ScaledJobId, now: Timestamp) -> bool {
+    pub(super) fn told(&mut self, id: &ScaledJobId, interval: SignedDuration, now: Timestamp) -> bool {
         match self.breakers.get_mut(id) {
             None => {
                 self.breakers.insert(id.clone(), Breaker::Told { first: now, last: now });
                 false
             }
-            Some(Breaker::Told { last, .. }) => {
-                *last = now;
+            Some(Breaker::Told { first, last }) => {
+                // Nobody has started anything while nobody asked.
+                let absent = now.duration_since(*last) > LONGEST_SILENCE.max(interval * 3) && !planted!(AbsenceCounts);
+                (*first, *last) = (if absent { now } else { *first }, now);
                 false
             }
             Some(Breaker::Open { next, .. }) if now < *next || planted!(ProbeRepeated) => false,
-            Some(Breaker::Open { probes, next, .. }) => {
+            Some(Breaker::Open { probes, probed, next, .. }) => {
                 *probes += 1;
+                *probed = Some(now);
                 *next = now.checked_add(pause(*probes)).unwrap_or(Timestamp::MAX);
                 true
             }
         }
     }
 
-    /// Judges by a decision and the agents that have just come, by their numbers. Says whether anything changes.
+    /// Judges by a decision, the agents that have just come, by their numbers, and the ScaledJobs that jobs have
+    /// [left](super::memory::Memory::left). Says whether anything changes.
     pub(super) fn judge(
         &mut self,
         decision: &Decision,
         came: &[i64],
+        left: &BTreeSet<&ScaledJobId>,
         interval: impl Fn(&ScaledJobId) -> SignedDuration,
         now: Timestamp,
     ) -> bool {
@@ -111,12 +121,24 @@ impl Breakers {
                     false
                 }
                 Breaker::Told { .. } if !wants && !planted!(TimeNotBegunAnew) => false,
+                Breaker::Told { first, last } if left.contains(id) && !planted!(UnseenAgentsIgnored) => {
+                    *first = *last;
+                    true
+                }
+                Breaker::Open { probed: Some(probed), .. }
+                    if left.contains(id)
+                        && now.duration_since(*probed) <= self.timeout
+                        && !planted!(UnseenAgentsIgnored) =>
+                {
+                    changed = true;
+                    false
+                }
                 Breaker::Told { first, last } => {
                     let polls = if planted!(SlowPollsCutOff) { 0 } else { 3 };
                     let patience = self.timeout.max(interval(id) * polls);
                     if last.duration_since(*first) >= patience && !planted!(BreakerNeverOpens) {
                         let next = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
-                        *breaker = Breaker::Open { since: now, probes: 0, next };
+                        *breaker = Breaker::Open { since: now, probes: 0, probed: None, next };
                         changed = true;
                     }
                     true

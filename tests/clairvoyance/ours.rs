@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use azp_scaler::simulator::virtual_run::{Conditions, VirtualRun};
+use azp_scaler::{
+    pool::Rules,
+    simulator::virtual_run::{Conditions, VirtualRun},
+};
 use jiff::SignedDuration;
 
 use super::{
@@ -24,9 +27,9 @@ pub(crate) struct Ours {
 pub(crate) fn run(small: &SmallWorld) -> Ours {
     let conditions = Conditions {
         fresh_for: small.fresh_for,
-        background: Duration::from_secs(30),
         latency: small.latency.clone(),
-        settle: SignedDuration::ZERO,
+        rules: Rules { settle: SignedDuration::ZERO, ..Rules::default() },
+        ..Conditions::default()
     };
     let mut run = VirtualRun::new(small.plan.clone(), conditions);
     small.occupy(&mut run.world);

@@ -12,6 +12,7 @@ use azp_scaler::{
     parallel_jobs::Each,
     simulator::{
         World,
+        faults::Faults,
         keda::{Scaling, Strategy},
         plan::{AgentPlan, Arrivals, Delays, JobKind, Millis, Plan, PoolPlan, ScaledJobPlan},
     },
@@ -172,6 +173,8 @@ fn scaled_job(place: usize, slowest: u64, random: &mut Rng) -> ScaledJobPlan {
         pool: POOL,
         capabilities: CapabilitySet::new(names(random.u8(..8)).map(|name| (name, ""))),
         scaling: Scaling { strategy: Strategy::Default, min_replicas: 0, max_replicas: random.u32(1..=3) },
+        priority: 100,
+        target: 1,
         polling_interval: Duration::from_secs(random.u64(1..=slowest)),
     }
 }
@@ -201,7 +204,9 @@ fn plan(seed: u64, agent: Option<AgentPlan>, scaled_jobs: Vec<ScaledJobPlan>, ra
             leaving: one(100..=400),
             job_end: one(100..=400),
             linger: one(200..=2_000),
+            patience: None,
         },
+        faults: Faults::default(),
     }
 }
 

@@ -85,3 +85,51 @@ fn a_probe_comes_due_though_nothing_else_changes() {
     let told = (306..320).map(|second| scene.pool.ask(&scene.triggers[0], &look, at(second)).unwrap().value);
     assert_eq!(told.sum::<u64>(), 1);
 }
+
+#[test]
+fn agents_that_come_and_go_between_two_looks_are_no_failure() {
+    // Polled every 30 s; each job has run before the next poll, and so has its agent.
+    let short = std::sync::Arc::new(trigger("T", ""));
+    let mut pool = pool(jiff::SignedDuration::ZERO);
+    for poll in 0..60 {
+        let seconds = poll * 30;
+        let young = Job { queued: 1_000_000 + seconds, ..job(poll + 1, &[]) };
+        let told = pool.ask(&short, &snapshot(seconds, &[young], &[]), at(seconds)).unwrap();
+        assert_eq!(told.value, 1, "poll {poll}");
+    }
+}
+
+#[test]
+fn a_probe_whose_job_is_gone_closes_the_breaker() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let queue = jobs(1, 3, &[]);
+    scene.look_for(305, &queue, &[]);
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        told.push(scene.look(&queue, &[]).0[0]);
+        if told.last() == Some(&1) {
+            break;
+        }
+    }
+    assert_eq!(told.last(), Some(&1), "a probe");
+    assert_eq!(scene.look(&queue[1..], &[]).0, [2], "the job has run, unseen");
+}
+
+#[test]
+fn time_in_which_nobody_asks_is_no_failure() {
+    let mut pool = pool(jiff::SignedDuration::ZERO);
+    let (paused, other) = (std::sync::Arc::new(trigger("T", "docker")), std::sync::Arc::new(trigger("U", "java")));
+    let queue = jobs(1, 2, &["docker"]);
+    let mut ask = |trigger: &std::sync::Arc<_>, seconds| {
+        pool.ask(trigger, &snapshot(seconds, &queue, &[]), at(seconds)).unwrap().value
+    };
+    for seconds in 0..5 {
+        assert_eq!(ask(&paused, seconds), 2);
+    }
+    for seconds in (5..700).step_by(5) {
+        assert_eq!(ask(&other, seconds), 0);
+    }
+    for seconds in 700..900 {
+        assert_eq!(ask(&paused, seconds), 2, "{seconds} s");
+    }
+}
