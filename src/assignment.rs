@@ -157,22 +157,21 @@ fn counted(
     starts: &[Starts],
 ) -> Vec<ScaledJobDecision> {
     let counted = ids.into_iter().zip(&census.own).enumerate().map(|(place, (id, own))| {
-        // The triggers of a ScaledJob share its maximum, and the first of them says it.
-        let first = triggers.iter().find(|trigger| trigger.scaled_job as usize == place);
+        // The triggers of a ScaledJob share its maximum; while it is edited, the smaller of two holds.
+        let own_triggers = || triggers.iter().filter(|trigger| trigger.scaled_job as usize == place);
+        let max = own_triggers().map(|trigger| trigger.trigger.max_replicas).min().unwrap_or(0);
+        let target = own_triggers().map(|trigger| trigger.trigger.target).next().unwrap_or(1);
         let starts = starts.get(place).copied().unwrap_or_default();
-        let room = first.map_or(0, |first| {
-            let taken = if planted!(CapacityForgetsOnline) { 0 } else { own.online };
-            let most = first.trigger.max_replicas + u32::from(planted!(CapacityOffByOne));
-            let room = most.saturating_sub(taken);
-            let agents = match starts {
-                Starts::Working => room,
-                Starts::Failing { .. } => 0,
-                Starts::Probing { .. } => room.min(1),
-            };
-            agents.saturating_mul(if planted!(CapacityForgetsTarget) { 1 } else { first.trigger.target })
-        });
+        let taken = if planted!(CapacityForgetsOnline) { 0 } else { own.online };
+        let most = max + u32::from(planted!(CapacityOffByOne));
+        let may_start = match starts {
+            Starts::Working => most.saturating_sub(taken),
+            Starts::Failing { .. } => 0,
+            Starts::Probing { .. } => most.saturating_sub(taken).min(1),
+        };
+        let room = may_start.saturating_mul(if planted!(CapacityForgetsTarget) { 1 } else { target });
         let Own { running, others, unusable, .. } = *own;
-        ScaledJobDecision { id, matched: 0, running, others, unusable, room, starts }
+        ScaledJobDecision { id, matched: 0, running, others, unusable, may_start, room, starts }
     });
     counted.collect()
 }
@@ -217,12 +216,18 @@ fn answer_all(
     // The triggers of a ScaledJob stand together.
     let first = |place: usize| place == 0 || triggers[place - 1].scaled_job != triggers[place].scaled_job;
     let firsts: Vec<bool> = (0..triggers.len()).map(first).collect();
+    // Each trigger rounds its jobs up to whole agents, and together they start no more than the ScaledJob may.
+    let mut left: Vec<u32> = scaled_jobs.iter().map(|scaled_job| scaled_job.may_start).collect();
     let to_start: Vec<u32> = triggers
         .iter()
         .zip(&firsts)
         .map(|(trigger, first)| {
             let matched = if *first { scaled_jobs[trigger.scaled_job as usize].matched } else { 0 };
-            scaling::agents_to_start(trigger.given, matched, trigger.trigger.target)
+            let left = &mut left[trigger.scaled_job as usize];
+            let to_start = scaling::agents_to_start(trigger.given, matched, trigger.trigger.target);
+            let to_start = if planted!(EachTriggerRoundsUp) { to_start } else { to_start.min(*left) };
+            *left = left.saturating_sub(to_start);
+            to_start
         })
         .collect();
     let mut any_to_start = vec![false; scaled_jobs.len()];

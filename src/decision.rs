@@ -143,7 +143,9 @@ pub struct ScaledJobDecision {
     pub others: u32,
     /// Those of `others` that could never serve a job (U).
     pub unusable: u32,
-    /// Agents that it may start now, in jobs.
+    /// Agents that it may start now.
+    pub may_start: u32,
+    /// The same, in jobs.
     pub room: u32,
     /// Whether the agents that KEDA starts for it come.
     pub starts: Starts,

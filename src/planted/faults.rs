@@ -128,6 +128,7 @@ faults! {
     BreakerStaysOpen "breaker-stays-open" "An agent that comes does not close the breaker."
     ProbeUnnoticed "probe-unnoticed" "That a probe is due is seen only when something else changes."
     SlowPollsCutOff "slow-polls-cut-off" "The breaker does not ask how rarely KEDA polls."
+    EachTriggerRoundsUp "each-trigger-rounds-up" "The triggers of a ScaledJob together start more agents than it may."
     UnseenAgentsIgnored "unseen-agents-ignored" "Agents that come and go between two looks are taken not to come."
     AbsenceCounts "absence-counts" "Time in which nobody asked counts as time in which no agent came."
     TimeNotBegunAnew "time-not-begun-anew" "The breaker counts time in which no agent was wanted."

@@ -14,6 +14,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     iter::{repeat, repeat_n},
+    sync::Arc,
     time::Duration,
 };
 
@@ -115,7 +116,8 @@ pub struct Basis {
     /// The jobs that the ScaledJob's agents are to run, in order: those that agents are to be started for, and those that
     /// its idle agents can take.
     pub wanted: Vec<RequestId>,
-    /// Azure's numbers of the ScaledJob's online agents.
+    /// Azure's numbers of the ScaledJob's agents that the value stands for: those online, and those that have gone offline
+    /// with a job so lately that they may be back.
     pub counted: BTreeSet<i64>,
     /// Azure's numbers of agents that the decision did not believe.
     pub distrusted: BTreeSet<i64>,
@@ -136,11 +138,15 @@ impl Basis {
         let agents = decision.snapshot.agents.iter().zip(&decision.agents);
         Self {
             seen_at,
-            wanted: jobs.filter(|(_, placement)| wanted(placement)).map(|(job, _)| job.id).collect(),
+            wanted: jobs.clone().filter(|(_, placement)| wanted(placement)).map(|(job, _)| job.id).collect(),
             counted: agents
                 .clone()
                 .filter(|(agent, standing)| agent.online && owned(standing.owner))
                 .map(|(agent, _)| agent.id)
+                .chain(jobs.clone().filter_map(|(job, placement)| match placement {
+                    Placement::Running { owner } if owned(*owner) => job.agent.as_ref().map(|agent| agent.id),
+                    _ => None,
+                }))
                 .collect(),
             distrusted: agents
                 .filter(|(_, standing)| standing.state == AgentState::NotTakingJobs)
@@ -184,12 +190,15 @@ pub(super) fn claim(
     let wanted: BTreeSet<RequestId> = basis.wanted.iter().copied().collect();
     let mut without_job = 0;
     let lost_first = |job: &&mut KubernetesJob| job.claim.request().is_some();
+    // An agent of before an edit may not be able to run what its ScaledJob is given now.
+    let made_now = Arc::clone(&cluster.scaled_jobs[scaled_job].registers_with);
     let mut adopters: Vec<&mut KubernetesJob> = cluster
         .jobs
         .values_mut()
         .filter(|job| job.scaled_job == scaled_job && job.is_unused())
         .filter(|job| job.claim.request().is_none_or(|id| !wanted.contains(&id)))
         .filter(|job| job.agent.is_none_or(|agent| !basis.distrusted.contains(&agent)))
+        .filter(|job| Arc::ptr_eq(&job.registers_with, &made_now))
         .collect();
     adopters.sort_by_key(lost_first);
     for job in adopters {

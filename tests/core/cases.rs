@@ -258,6 +258,24 @@ fn case_36_an_agent_with_two_jobs_is_one_agent() {
 }
 
 #[test]
+fn triggers_that_share_a_maximum_round_up_within_it() {
+    let with = |offers: &str| {
+        let mut trigger = with_target(with_max(trigger("T", offers), 1), 2);
+        trigger.agent_names = azp_scaler::agent::AgentNamePattern::of_scaled_job("T");
+        trigger
+    };
+    let queue = [job(1, &["docker"]), job(2, &["java"])];
+    check(vec![with("docker"), with("java")], &queue, &[], &[2, 0]);
+}
+
+#[test]
+fn a_scaled_job_that_is_edited_keeps_to_the_smaller_maximum() {
+    let (old, new) = (with_max(trigger("T", "docker"), 5), with_max(trigger("T", "docker, java"), 2));
+    let (values, _) = Scene::new([old, new]).look(&jobs(1, 9, &["docker"]), &[]);
+    assert_eq!(values.iter().sum::<u64>(), 2, "{values:?}");
+}
+
+#[test]
 fn case_41_the_maximum_counts_agents_not_jobs() {
     check(vec![with_target(with_max(trigger("T", ""), 4), 2)], &jobs(1, 12, &[]), &[], &[8]);
 }

@@ -146,8 +146,8 @@ fn maxima(decision: &Decision) -> Result<(), Broken> {
     for (place, scaled_job) in (0..).zip(&decision.scaled_jobs) {
         let to_start = decision.to_start(place);
         let online = online_agents(decision, place);
-        let first = decision.triggers.iter().find(|trigger| trigger.scaled_job == place);
-        let max = first.map_or(0, |first| first.trigger.max_replicas);
+        let own = decision.triggers.iter().filter(|trigger| trigger.scaled_job == place);
+        let max = own.map(|trigger| trigger.trigger.max_replicas).min().unwrap_or(0);
         if to_start > 0 && online + to_start > max {
             return Err(format!("{}: {online} agents and {to_start} to start, where {max} may be", scaled_job.id));
         }
