@@ -10,7 +10,7 @@ use azp_scaler::{
 use super::{draw::Hostile, liveness::Liveness, safety::Safety};
 
 /// After the storm the world goes on for so long with jobs that arrive.
-const CALM: Duration = Duration::from_secs(120);
+const CALM: Duration = Duration::from_mins(2);
 /// Then it has so long until all jobs have run.
 const DRAINED_WITHIN: Duration = Duration::from_hours(2);
 /// Agents that died in the storm seem online for up to a minute, and their jobs' leases last for up to 150 s.
@@ -41,15 +41,15 @@ pub(crate) fn judge(hostile: &Hostile) -> Verdict {
     let mut run = VirtualRun::new(hostile.plan.clone(), hostile.conditions.clone());
     let mut safety = Safety::default();
     let mut liveness = Liveness::default();
-    let storm = hostile.plan.faults.until;
-    run.watch_until(storm, &mut |world, told| safety.see(world, told));
+    let until_calm = hostile.plan.faults.until;
+    run.watch_until(until_calm, &mut |world, told| safety.see(world, told));
 
-    let counts_from = storm + AFTERMATH + Duration::try_from(hostile.conditions.rules.settle).unwrap_or_default();
+    let counts_from = until_calm + AFTERMATH + Duration::try_from(hostile.conditions.rules.settle).unwrap_or_default();
     let mut starved = None;
-    while starved.is_none() && run.world.now() < storm + CALM + DRAINED_WITHIN {
+    while starved.is_none() && run.world.now() < until_calm + CALM + DRAINED_WITHIN {
         let now = run.world.now() + LOOK;
         run.watch_until(now, &mut |world, told| safety.see(world, told));
-        if now >= storm + CALM {
+        if now >= until_calm + CALM {
             run.world.stop_arrivals();
         }
         if now > counts_from {

@@ -20,10 +20,14 @@ const SLACK: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(crate) struct Liveness {
     waits: BTreeMap<(i64, RequestId), Wait>,
-    fits: BTreeMap<(usize, Arc<[Box<str>]>), bool>,
+    /// By the ScaledJob's place and the demands.
+    fits: BTreeMap<Asked, bool>,
     /// The longest of these.
     pub(crate) longest: Duration,
 }
+
+/// The place of a ScaledJob, and what is asked of it.
+type Asked = (usize, Arc<[Box<str>]>);
 
 /// For how long a job has waited, and may.
 #[derive(Clone, Copy, Default)]

@@ -87,7 +87,7 @@ impl World {
         job.stage = Stage::Leaving;
         self.lose_claim(key, Cause::GaveUp);
         self.of_agent(key, "gives up waiting for a job", |pool, agent, _| {
-            pool.change(agent, |agent| agent.hung = true)
+            pool.change(agent, |agent| agent.hung = true);
         });
         self.enter_after(self.plan.delays.leaving.clone(), Event::Leaving { job: key });
     }
