@@ -51,8 +51,8 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
             (format!("agent `{name}` is online and idle and can take it, so none is started"), Vec::new())
         }
         Placement::Assigned { trigger } => {
-            let others = (0..).zip(&decision.triggers).filter(|(other, _)| *other != trigger).map(|(_, other)| other);
-            (format!("{} starts an agent for it", owner_of(decision, trigger)), standings(decision, others, demands))
+            let summary = format!("{} starts an agent for it", owner_of(decision, trigger));
+            (summary, standings(decision, all_but(decision, trigger), demands))
         }
         Placement::WaitingForCapacity => (
             "every ScaledJob that fits is at its maximum; it gets an agent when one of theirs ends, or when a \
@@ -62,13 +62,13 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
         ),
         Placement::WaitingForParallelJob => (waits_for_parallel_job(decision, job), Vec::new()),
         Placement::StartFailing { trigger } => {
-            (starts_fail(decision, trigger, now), standings(decision, decision.triggers.iter(), demands))
+            (starts_fail(decision, trigger, now), standings(decision, all_but(decision, trigger), demands))
         }
         Placement::Held { agent } => (
             format!(
-                "agents that can take it are idle and don't, `{}` among them, so something in Azure DevOps holds it (a \
-                 limit of parallel jobs that is not known here, an approval, a check); no further agent is started for it \
-                 while they wait",
+                "idle agents can take it and don't, `{}` among them, so something in Azure DevOps holds it, such as a limit \
+                 of parallel jobs that is not known here, an approval or a check: look at the run there; no \
+                 further agent is started for it while they idle",
                 decision.snapshot.agents[agent as usize].name
             ),
             Vec::new(),
@@ -114,13 +114,25 @@ fn waits_for_parallel_job(decision: &Decision, job: &JobRequest) -> String {
         let jobs = decision.parallel_jobs.of(parallelism).as_ref()?;
         Some((parallelism.label(), jobs))
     });
-    let Some((label, ParallelJobs { limit, headroom, running, taken })) = counted else {
+    let Some((label, &ParallelJobs { limit, headroom, running, taken })) = counted else {
         return "the organization runs as many jobs at once as it may".to_owned();
     };
+    let jobs = if limit == 1 { "job" } else { "jobs" };
+    let mut used = vec![format!("{running} {}", if running == 1 { "runs" } else { "run" })];
+    if taken > 0 {
+        used.push(format!("{taken} more {} an agent", if taken == 1 { "has or gets" } else { "have or get" }));
+    }
+    let early = (running + taken).saturating_sub(limit).min(taken);
+    if early > 0 {
+        used.push(format!("{early} of them to be ready when a job ends"));
+    }
+    if running + taken < limit + headroom {
+        used.push("the rest is for jobs that stand in front of it".to_owned());
+    }
     format!(
-        "the organization may run {limit} {label} jobs at once on its own agents: {running} run, and {taken} more have an \
-         agent or get one ({headroom} are kept ready beyond the limit); it gets one when a job ends, or when parallel jobs \
-         are bought"
+        "the organization may run {limit} {jobs} of {label} projects at once on self-hosted agents: {}; this one gets an \
+         agent when a job ends, or when more parallel jobs are bought",
+        used.join(", ")
     )
 }
 
@@ -130,15 +142,20 @@ fn starts_fail(decision: &Decision, trigger: u32, now: Timestamp) -> String {
     let id = &scaled_job.id;
     let next = match scaled_job.starts {
         Starts::Failing { next_probe, .. } => {
-            format!("the next is tried in {} s", next_probe.duration_since(now).as_secs().max(0))
+            format!("the next in {} s", next_probe.duration_since(now).as_secs().max(0))
         }
-        Starts::Probing { .. } | Starts::Working => "one is tried now".to_owned(),
+        Starts::Probing { .. } | Starts::Working => "now for another job".to_owned(),
     };
     format!(
-        "{id} fits, but the agents that KEDA starts for it don't register; {next}. Look at its pods: \
-         `kubectl get pods -n {}`",
+        "{id} fits, but the agents that KEDA starts for it don't register; one at a time is tried, {next}. See what becomes \
+         of its pods: `kubectl get pods -n {}`",
         id.namespace
     )
+}
+
+/// The triggers that a job was not meant for.
+fn all_but(decision: &Decision, trigger: u32) -> impl Iterator<Item = &TriggerDecision> {
+    (0..).zip(&decision.triggers).filter(move |(other, _)| *other != trigger).map(|(_, other)| other)
 }
 
 /// How the first triggers stand to a job's demands, and how many more there are.
@@ -173,7 +190,9 @@ fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet)
     }
     let own = &decision.scaled_jobs[trigger.scaled_job as usize];
     if let Starts::Failing { since, .. } | Starts::Probing { since } = own.starts {
-        return format!("{name} fits, but its agents have not registered since {since:.0}; one at a time is tried");
+        return format!(
+            "{name} fits, but the agents that KEDA starts for it don't register; since {since:.0} one at a time is tried"
+        );
     }
     let given: u32 = decision.given_to(trigger.scaled_job);
     let (room, most) = (own.room, trigger.trigger.max_replicas);

@@ -12,6 +12,8 @@ mod metrics;
 mod page;
 #[path = "web/probes.rs"]
 mod probes;
+#[path = "web/trouble.rs"]
+mod trouble;
 #[path = "web/waits.rs"]
 mod waits;
 #[path = "web/world.rs"]

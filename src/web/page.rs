@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     api::MOST_JOBS,
-    report::{self, Job, Pool, ScaledJobName, Trigger},
+    report::{self, Job, Limits, ParallelJobsSaid, Pool, ScaledJobName, Trigger},
     seen::{PoolSeen, between},
 };
 use crate::decision::{AgentState, Decision, Placement};
@@ -54,6 +54,8 @@ struct Page<'a> {
 
 /// One pool.
 struct Section<'a> {
+    /// When somebody looks.
+    now: Timestamp,
     pool: Pool<'a>,
     decided: bool,
     age: Option<String>,
@@ -62,6 +64,8 @@ struct Section<'a> {
     queued: usize,
     longest_wait: Option<String>,
     unplaced: usize,
+    /// A line for each kind of parallel jobs that is limited.
+    parallel_jobs: Vec<String>,
     triggers: Vec<Trigger<'a>>,
     all_triggers: usize,
     waiting: JobTable<'a>,
@@ -105,8 +109,11 @@ impl<'a> Section<'a> {
         let mut triggers = report::triggers(seen);
         let all_triggers = triggers.len();
         triggers.truncate(ROWS);
+        let pool = report::pool(seen);
         let mut section = Self {
-            pool: report::pool(seen),
+            now: seen.now,
+            parallel_jobs: pool.parallel_jobs.iter().flat_map(|limits| in_words(limits, pool.organization)).collect(),
+            pool,
             decided: seen.decision.is_some(),
             age: seen.snapshot_age().map(spoken),
             settling: None,
@@ -138,12 +145,43 @@ impl<'a> Section<'a> {
         self.pool.jobs.as_ref().and_then(|counts| counts.get(label)).copied().unwrap_or_default()
     }
 
+    /// How long ago something was.
+    fn ago(&self, then: &Timestamp) -> String {
+        spoken(between(*then, self.now))
+    }
+
+    /// How long it is until then.
+    fn until(&self, then: &Timestamp) -> String {
+        spoken(between(self.now, *then))
+    }
+
     /// Where the jobs that are not listed can be read.
     fn all_jobs(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("organization", self.pool.organization).append_pair("pool", self.pool.name);
         format!("/api/v1/jobs?{}&limit={MOST_JOBS}", query.finish())
     }
+}
+
+impl Trigger<'_> {
+    /// Whether more is said of it than fits into its row.
+    fn goes_on(&self) -> bool {
+        self.refusal.is_some() || self.starts_failing_since.is_some() || !self.hints.is_empty()
+    }
+}
+
+/// How the parallel jobs of an organisation stand, a sentence for each kind that is limited.
+fn in_words(limits: &Limits, organization: &str) -> Vec<String> {
+    let said = |(kind, counted): (&str, Option<ParallelJobsSaid>)| {
+        let ParallelJobsSaid { limit, running, taken, .. } = counted?;
+        let run = format!("{running} of {limit} {kind} parallel jobs of {organization} run");
+        Some(match taken {
+            0 => run,
+            1 => format!("{run}, 1 more has or gets an agent"),
+            _ => format!("{run}, {taken} more have or get an agent"),
+        })
+    };
+    [("private", limits.private), ("public", limits.public)].into_iter().filter_map(said).collect()
 }
 
 impl<'a> JobTable<'a> {

@@ -12,10 +12,10 @@ use super::seen::PoolSeen;
 use crate::{
     agent::Agent,
     caseless::Caseless,
-    decision::{AgentStanding, AgentState, Decision, Placement, TriggerDecision},
+    decision::{AgentStanding, AgentState, Decision, ParallelJobs, Placement, Starts, TriggerDecision},
     demand::Demand,
     explain::explain,
-    job_request::JobRequest,
+    job_request::{JobRequest, Parallelism},
     trigger::{JobsWithoutDemands, ScaledJobId, Strategy},
 };
 
@@ -39,6 +39,28 @@ pub(super) struct Pool<'a> {
     pub(super) jobs: Option<Counts>,
     /// Registered agents by state; every state is there.
     pub(super) agents: Option<Counts>,
+    /// The organisation's parallel jobs, as the decision counted them.
+    pub(super) parallel_jobs: Option<Limits>,
+}
+
+/// The parallel jobs of each kind; nothing where there is no limit, or none is known.
+#[derive(Debug, Serialize)]
+pub(super) struct Limits {
+    pub(super) private: Option<ParallelJobsSaid>,
+    pub(super) public: Option<ParallelJobsSaid>,
+}
+
+/// Parallel jobs of one kind, in the whole organisation.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct ParallelJobsSaid {
+    /// Jobs that may run at once.
+    pub(super) limit: u32,
+    /// Agents kept ready beyond that.
+    pub(super) headroom: u32,
+    /// Jobs that run.
+    pub(super) running: u32,
+    /// Queued jobs that agents are there or started for.
+    pub(super) taken: u32,
 }
 
 /// Why a round of requests failed.
@@ -75,6 +97,14 @@ pub(super) struct Trigger<'a> {
     pub(super) activation_target_pipelines_queue_length: u32,
     /// Jobs that it starts agents for (A).
     pub(super) placed: u32,
+    /// Agents that are to be started for them.
+    pub(super) starting: u32,
+    /// Whether the agents that KEDA starts for its ScaledJob come.
+    pub(super) starts: &'static str,
+    /// Since when they are known not to.
+    pub(super) starts_failing_since: Option<Timestamp>,
+    /// When the next one is tried.
+    pub(super) next_probe: Option<Timestamp>,
     /// Agents of its ScaledJob, shared by all triggers of that.
     pub(super) agents: OwnAgents,
     /// What KEDA is told; nothing while it is refused.
@@ -144,7 +174,21 @@ pub(super) fn pool(seen: &PoolSeen) -> Pool<'_> {
         settling_until: decision.and_then(|decision| decision.settling_until),
         jobs: decision.map(jobs_by_decision),
         agents: decision.map(agents_by_state),
+        parallel_jobs: decision.map(limits),
     }
+}
+
+fn limits(decision: &Decision) -> Limits {
+    let of = |parallelism| {
+        let counted = decision.parallel_jobs.of(parallelism).as_ref();
+        counted.map(|&ParallelJobs { limit, headroom, running, taken }| ParallelJobsSaid {
+            limit,
+            headroom,
+            running,
+            taken,
+        })
+    };
+    Limits { private: of(Parallelism::Private), public: of(Parallelism::Public) }
 }
 
 /// How many jobs there are of each decision.
@@ -183,6 +227,11 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         Err(_) => &trigger.capabilities,
     };
     let answer = decided.answer.as_ref().ok();
+    let (starts, starts_failing_since, next_probe) = match own.starts {
+        Starts::Working => ("working", None, None),
+        Starts::Failing { since, next_probe } => ("failing", Some(since), Some(next_probe)),
+        Starts::Probing { since } => ("probing", Some(since), None),
+    };
     let mut hints: Vec<&str> = trigger.hints.iter().map(String::as_str).collect();
     if decision.triggers.iter().filter(|other| other.scaled_job == decided.scaled_job).count() > 1 {
         hints.push(ADD_UP);
@@ -216,6 +265,10 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         target_pipelines_queue_length: trigger.target,
         activation_target_pipelines_queue_length: trigger.activation,
         placed: decided.given,
+        starting: decided.to_start,
+        starts,
+        starts_failing_since,
+        next_probe,
         agents: OwnAgents { matched: own.matched, running: own.running, others: own.others },
         value: answer.map(|answer| answer.value),
         active: answer.map(|answer| answer.active),

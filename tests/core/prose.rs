@@ -1,14 +1,24 @@
 //! What a person reads about each job.
 
-use azp_scaler::{decision::Decision, explain::explain, job_request::RequestId};
+use azp_scaler::{
+    decision::Decision,
+    explain::explain,
+    job_request::RequestId,
+    pool::{Pool, Rules},
+};
 use jiff::SignedDuration;
 
 use super::scene::*;
 
 /// The summary and the reasons for the job with this number, a line each.
 fn told(decision: &Decision, id: i64) -> String {
+    told_at(3, decision, id)
+}
+
+/// The same for who asks at another time.
+fn told_at(seconds: i64, decision: &Decision, id: i64) -> String {
     let place = decision.snapshot.jobs.iter().position(|job| job.id == RequestId(id)).unwrap();
-    let explanation = explain(decision, place, at(3));
+    let explanation = explain(decision, place, at(seconds));
     let lines = [explanation.decision.to_owned(), explanation.summary].into_iter().chain(explanation.reasons);
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -100,4 +110,77 @@ fn a_long_list_of_reasons_is_cut_and_counted() {
     let told = told(&decision, 1);
     assert_eq!(told.lines().count(), 2 + 20 + 1);
     assert!(told.ends_with("and 10 more"), "{told}");
+}
+
+#[test]
+fn a_job_that_waits_for_a_parallel_job_is_told_how_many_there_are() {
+    let told_under = |limit, running, headroom, queue: &[Job]| {
+        let (_, decision) = Scene::under(&limited(limit, running, headroom), [trigger("T", "")]).look(queue, &[]);
+        told(&decision, 9)
+    };
+    let waits = [jobs(1, 7, &[]), vec![job(9, &[])]].concat();
+    insta::assert_snapshot!(told_under(15, 12, 4, &waits), @r"
+    waiting-for-parallel-job
+    the organization may run 15 jobs of private projects at once on self-hosted agents: 12 run, 7 more have or get an agent, 4 of them to be ready when a job ends; this one gets an agent when a job ends, or when more parallel jobs are bought
+    ");
+    insta::assert_snapshot!(told_under(1, 1, 0, &waits[6..]), @r"
+    waiting-for-parallel-job
+    the organization may run 1 job of private projects at once on self-hosted agents: 1 runs; this one gets an agent when a job ends, or when more parallel jobs are bought
+    ");
+    let rules = Rules { settle: SignedDuration::from_secs(60), ..Rules::default() };
+    let mut scene = Scene::of(Pool::new(7, rules, limited(2, 1, 0)), [trigger("T", "")]);
+    let (_, decision) = scene.look(&waits, &[]);
+    insta::assert_snapshot!(told(&decision, 9), @r"
+    waiting-for-parallel-job
+    the organization may run 2 jobs of private projects at once on self-hosted agents: 1 runs, the rest is for jobs that stand in front of it; this one gets an agent when a job ends, or when more parallel jobs are bought
+    ");
+}
+
+#[test]
+fn a_job_whose_agent_does_not_come_is_told_when_the_next_is_tried() {
+    let failing = trigger("T", "docker, gpu");
+    let mut scene = Scene::new([failing, trigger("java", "java")]);
+    let (queue, seconds) = (jobs(1, 5, &["docker"]), 305);
+    let (_, decision) = scene.look_for(seconds, &queue, &[]);
+    insta::assert_snapshot!(told_at(seconds, &decision, 1), @r"
+    start-failing
+    agents/T fits, but the agents that KEDA starts for it don't register; one at a time is tried, the next in 7 s. See what becomes of its pods: `kubectl get pods -n agents`
+    agents/java lacks `docker`
+    ");
+    let probing = (seconds..).find_map(|_| {
+        let look = snapshot(scene.seconds, &queue, &[]);
+        scene.seconds += 1;
+        scene.pool.refresh(&look, at(scene.seconds));
+        let decision = scene.pool.current().unwrap();
+        (count(decision, "assigned") > 0).then(|| std::sync::Arc::clone(decision))
+    });
+    insta::assert_snapshot!(told_at(scene.seconds, &probing.unwrap(), 2), @r"
+    start-failing
+    agents/T fits, but the agents that KEDA starts for it don't register; one at a time is tried, now for another job. See what becomes of its pods: `kubectl get pods -n agents`
+    agents/java lacks `docker`
+    ");
+}
+
+#[test]
+fn a_job_beside_a_scaled_job_that_fails_is_told_why_that_does_not_take_it() {
+    let mut scene = Scene::new([trigger("small", "docker"), trigger("large", "docker, gpu")]);
+    let queue = jobs(1, 1, &["docker"]);
+    let (_, decision) = scene.look_for(305, &queue, &[]);
+    insta::assert_snapshot!(told(&decision, 1), @r"
+    assigned
+    agents/large starts an agent for it
+    agents/small fits, but the agents that KEDA starts for it don't register; since 2026-09-21T14:18:22Z one at a time is tried
+    ");
+}
+
+#[test]
+fn a_job_that_is_held_is_told_which_agent_does_not_take_it() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let (queue, old) = (jobs(1, 1, &[]), agent("T-old", ""));
+    scene.look_for(70, &queue, std::slice::from_ref(&old));
+    let (_, decision) = scene.look_for(65, &queue, &[agent("T-new", ""), old]);
+    insta::assert_snapshot!(told(&decision, 1), @r"
+    held
+    idle agents can take it and don't, `T-new` among them, so something in Azure DevOps holds it, such as a limit of parallel jobs that is not known here, an approval or a check: look at the run there; no further agent is started for it while they idle
+    ");
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use azp_scaler::job_request::Parallelism;
+
 use crate::world::{World, full, job, trigger};
 
 /// The answers as they stand in `docs/api.md`, so that neither changes without the other.
@@ -13,6 +15,7 @@ async fn the_documentation_shows_what_is_answered() {
     let docker = Arc::new(trigger("docker-linux", "docker, Agent.OS=Linux", 10));
     let triggers = [docker, Arc::new(trigger("java", "java=17", 10))];
     let place = world.settled(12, "build", &triggers).await;
+    world.limit(Parallelism::Private, 10, 4);
     place.see(&[job(4805, "web shop", 95, &["docker"]), job(4808, "speech model", 64, &["gpu -equals a100"])], &[]);
     place.ask(&triggers);
     let mut pages = world.pages();

@@ -7,7 +7,7 @@ use azp_scaler::{builtin::Builtin, pools::FailureClass, web::Readiness};
 use crate::world::{World, full, job, trigger};
 
 /// The page; also as a file in the build's directory, with its style beside it, to be looked at.
-async fn page(world: &Arc<World>, file: &str) -> String {
+pub(crate) async fn page(world: &Arc<World>, file: &str) -> String {
     let mut pages = world.pages();
     let page = pages.get("/").await.body;
     let (before, rest) = page.split_once("href=\"/style.css").unwrap();
@@ -28,7 +28,7 @@ fn text(page: &str) -> String {
 }
 
 #[track_caller]
-fn check(page: &str, says: &[&str]) {
+pub(crate) fn check(page: &str, says: &[&str]) {
     let text = text(page);
     for words in says {
         assert!(text.contains(words), "`{words}` is not in: {text}");

@@ -13,9 +13,9 @@ use axum::{
 };
 use azp_scaler::{
     agent::{Agent, AgentNamePattern},
-    job_request::{JobRequest, RequestId, ReservedAgent, Title},
+    job_request::{JobRequest, Parallelism, RequestId, ReservedAgent, Title},
     metrics::Metrics,
-    parallel_jobs::{Headroom, Ledger},
+    parallel_jobs::{Headroom, Ledger, Running, Usage},
     pool::{Pool, Rules},
     pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Look, Opening, PoolSelector, Publisher},
     snapshot::{Queue, Snapshot},
@@ -33,6 +33,8 @@ const SETTLE: Duration = Duration::from_secs(30);
 /// A directory of desks that are laid by hand.
 pub(crate) struct World {
     pub(crate) clock: Clock,
+    /// Of the one organisation.
+    ledger: Arc<Ledger>,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) desks: Mutex<Vec<Arc<Desk>>>,
@@ -66,7 +68,8 @@ impl World {
     pub(crate) fn new() -> Arc<Self> {
         let (readiness, _) = watch::channel(Readiness::Ready);
         let clock = Clock::starting_at(START);
-        Arc::new(Self { clock, metrics: Metrics::new(), readiness, desks: Mutex::default() })
+        let ledger = Arc::new(Ledger::new(Headroom::Quarter));
+        Arc::new(Self { clock, ledger, metrics: Metrics::new(), readiness, desks: Mutex::default() })
     }
 
     pub(crate) fn site(self: &Arc<Self>) -> Site {
@@ -76,6 +79,12 @@ impl World {
 
     pub(crate) fn pages(self: &Arc<Self>) -> Pages {
         Pages(router(self.site()))
+    }
+
+    /// Azure says how many jobs may run at once, and do.
+    pub(crate) fn limit(&self, parallelism: Parallelism, limit: u32, running: u32) {
+        let usage = Usage { limit: Some(limit), running: Running::Total(running) };
+        self.ledger.learn(parallelism, Some(usage));
     }
 
     /// A pool, settled but for its first question.
@@ -89,7 +98,7 @@ impl World {
         let pool = Pool::new(
             7,
             Rules { settle: SignedDuration::try_from(SETTLE).unwrap(), ..Rules::default() },
-            Arc::new(Ledger::new(Headroom::Quarter)),
+            Arc::clone(&self.ledger),
         );
         let (desk, publisher) = Desk::new("contoso".into(), id, name.into(), self.clock, freshness, pool);
         self.desks.lock().unwrap().push(Arc::clone(&desk));
@@ -200,7 +209,7 @@ pub(crate) fn job(id: i64, pipeline: &str, waited: i64, demands: &[&str]) -> Job
     let request = JobRequest {
         received: false,
         lists_matched_agents: true,
-        parallelism: None,
+        parallelism: Some(Parallelism::Private),
         id: RequestId(id),
         queued_at: Some(START - SignedDuration::from_secs(waited)),
         assigned_at: None,
