@@ -186,8 +186,8 @@ fn style(label: &str) -> Style {
     Style::new().fg(match label {
         "assigned" => Color::Green,
         "idle-agent" => Color::Cyan,
-        "settling" | "waiting-for-capacity" => Color::Yellow,
-        "unmatched" | "not-understood" | "lost-agent" => Color::Red,
+        "settling" | "waiting-for-capacity" | "waiting-for-parallel-job" | "held" => Color::Yellow,
+        "unmatched" | "not-understood" | "lost-agent" | "start-failing" => Color::Red,
         _ => Color::Reset,
     })
 }
