@@ -213,9 +213,15 @@ fn answer_all(
     scaled_jobs: &[ScaledJobDecision],
     settling: bool,
 ) {
-    // The triggers of a ScaledJob stand together.
-    let first = |place: usize| place == 0 || triggers[place - 1].scaled_job != triggers[place].scaled_job;
-    let firsts: Vec<bool> = (0..triggers.len()).map(first).collect();
+    // KEDA adds the values up, so one of a ScaledJob's triggers speaks for its agents: the first that has an answer.
+    let mut spoken_for = vec![false; scaled_jobs.len()];
+    let firsts: Vec<bool> = triggers
+        .iter()
+        .map(|trigger| {
+            let speaks = trigger.answer.is_ok() && trigger.trigger.builtin.is_none();
+            speaks && !std::mem::replace(&mut spoken_for[trigger.scaled_job as usize], true)
+        })
+        .collect();
     // Each trigger rounds its jobs up to whole agents, and together they start no more than the ScaledJob may.
     let mut left: Vec<u32> = scaled_jobs.iter().map(|scaled_job| scaled_job.may_start).collect();
     let to_start: Vec<u32> = triggers

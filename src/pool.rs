@@ -18,7 +18,7 @@ mod sightings;
 mod starts;
 mod trust;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,10 +26,11 @@ pub use self::known::MOST_TRIGGERS;
 use self::{known::Known, memory::Memory, sightings::Sightings, starts::Breakers, trust::Trust};
 use crate::{
     assignment::{self, World},
-    decision::{Answer, Decision, Refusal},
+    decision::{Answer, Decision, Placement, Refusal},
+    job_request::RequestId,
     parallel_jobs::Ledger,
     snapshot::Snapshot,
-    trigger::{Trigger, TriggerId},
+    trigger::{Strategy, Trigger, TriggerId},
 };
 
 /// The section `[decisions]`: how long things may take before they are no longer believed.
@@ -116,11 +117,16 @@ impl Pool {
         self.refresh(snapshot, now);
         let decided = self.decision.as_ref().and_then(|decision| {
             let place = decision.triggers.binary_search_by(|decided| decided.trigger.id.cmp(trigger)).ok()?;
-            Some((decision.triggers[place].to_start, decision.triggers[place].answer.clone()))
+            Some((place, decision))
         });
-        let (to_start, answer) = decided.unwrap_or((0, Err(Refusal::Forgotten)));
-        if to_start > 0 && self.breakers.told(&trigger.scaled_job, self.known.interval(&trigger.scaled_job), now) {
-            self.outdated = true;
+        let Some((place, decision)) = decided else { return Err(Refusal::Forgotten) };
+        let told = &decision.triggers[place];
+        let answer = told.answer.clone();
+        // A ScaledObject's pods are started again by others, at their own pace.
+        if told.to_start > 0 && told.trigger.strategy != Strategy::ScaledObject {
+            let interval = self.known.interval(&trigger.scaled_job);
+            let jobs = || given(decision, place);
+            self.outdated |= self.breakers.told(&trigger.scaled_job, interval, now, jobs);
         }
         self.known.keep_answer(trigger, answer.clone(), now);
         answer
@@ -180,7 +186,7 @@ impl Pool {
         let scaled_jobs = assignment::scaled_jobs(&triggers);
         let mut homes = memory.homes(snapshot, &scaled_jobs);
         let came = sightings.look(snapshot);
-        let left = memory.left(snapshot);
+        let left = if breakers.are_idle() { BTreeSet::new() } else { memory.left(snapshot) };
         trust.forgive(snapshot, sightings);
         let decision = self.ledger.decide(*id, now, known.kept_until(), |caps| {
             let decide = |homes: &[_], trust: &Trust, breakers: &Breakers| {
@@ -207,4 +213,13 @@ impl Pool {
         let valid_until = decision.valid_until.into_iter().chain(breakers.next_change(now)).min();
         self.decision = Some(Arc::new(Decision { valid_until, ..decision }));
     }
+}
+
+/// The jobs that a trigger starts agents for.
+fn given(decision: &Decision, trigger: usize) -> Vec<RequestId> {
+    let jobs = decision.snapshot.jobs.iter().zip(&decision.jobs);
+    let given = jobs.filter(
+        |(_, placement)| matches!(placement, Placement::Assigned { trigger: starter } if *starter as usize == trigger),
+    );
+    given.map(|(job, _)| job.id).collect()
 }

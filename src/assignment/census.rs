@@ -37,7 +37,7 @@ pub(super) struct Own {
     pub(super) running: u32,
     /// Every other online one (X), those included that a queued job will be matched to.
     pub(super) others: u32,
-    /// Those of `others` that could never serve a job (U).
+    /// Those of `others` that could never serve a job (U); of an older list none, since they may have left.
     pub(super) unusable: u32,
     /// All that are online.
     pub(super) online: u32,
@@ -102,13 +102,17 @@ impl Census {
             }
         }
 
+        let is_new = snapshot.agents_are_as_new_as_jobs() || planted!(OldAgentsCounted);
         for (place, agent) in snapshot.agents.iter().enumerate() {
-            let busy = holds_job[place] || agent.assigned.is_some();
+            // What an older list says of an agent's jobs is over: no job is queued, and the jobs that run name their agents.
+            let busy = holds_job[place] || agent.assigned.is_some() && is_new;
             let one_job_only = owner[place].is_some_and(|owner| !takes_jobs_on[owner as usize]);
             let state = match agent {
                 Agent { online: false, .. } if !planted!(OfflineIsCapacity) => AgentState::Offline,
                 _ if busy => AgentState::Busy,
-                Agent { last_completed: Some(_), .. } if one_job_only && !planted!(SpentIsCapacity) => {
+                Agent { last_completed, assigned, .. }
+                    if last_completed.or(*assigned).is_some() && one_job_only && !planted!(SpentIsCapacity) =>
+                {
                     AgentState::Spent
                 }
                 Agent { enabled: false, .. } if !planted!(DisabledIsCapacity) => AgentState::Disabled,
@@ -126,7 +130,7 @@ impl Census {
                 AgentState::Busy => own.running += 1,
                 AgentState::Spent | AgentState::Disabled | AgentState::NotTakingJobs => {
                     own.others += 1;
-                    own.unusable += 1;
+                    own.unusable += u32::from(is_new);
                 }
                 AgentState::Idle | AgentState::Offline => own.others += 1,
             }

@@ -90,8 +90,8 @@ impl<'a> Licences<'a> {
             let running_elsewhere = if planted!(RunningElsewhereIgnored) { 0 } else { cap.running_elsewhere };
             let taken_elsewhere = if planted!(TakenElsewhereIgnored) { 0 } else { cap.taken_elsewhere };
             let headroom = if planted!(HeadroomIgnored) { 0 } else { cap.headroom };
-            let used = running_here + running_elsewhere + taken_elsewhere;
-            Some(((cap.limit + headroom).saturating_sub(used), cap.waiting_elsewhere.iter().peekable()))
+            let used = running_here.saturating_add(running_elsewhere).saturating_add(taken_elsewhere);
+            Some((cap.limit.saturating_add(headroom).saturating_sub(used), cap.waiting_elsewhere.iter().peekable()))
         });
         let jobs = waiting.places.iter().zip(&waiting.classes).enumerate();
         let grant = jobs.map(|(at, (place, class))| {
@@ -142,8 +142,8 @@ impl<'a> Licences<'a> {
         Some(ParallelJobs {
             limit: cap.limit,
             headroom: cap.headroom,
-            running: self.running.of(parallelism) + cap.running_elsewhere,
-            taken: cap.taken_elsewhere + taken_here,
+            running: self.running.of(parallelism).saturating_add(cap.running_elsewhere),
+            taken: cap.taken_elsewhere.saturating_add(taken_here),
         })
     }
 

@@ -2,6 +2,8 @@
 //!
 //! What does not depend on which jobs take part is worked out once: under a licence cap jobs are placed more than once.
 
+use jiff::Timestamp;
+
 use super::{
     bits::{self, BitMatrix},
     census::Census,
@@ -98,10 +100,12 @@ impl Takers {
         }
     }
 
-    /// Whether nobody can ever take a job of this class as things stand.
+    /// Whether nobody can take a job of this class: no agent that is believed fits it, and no trigger with room.
     pub(super) fn nobody_takes(&self, class: usize) -> bool {
-        let is_empty = |fits: &BitMatrix| fits.row(class).iter().all(|word| *word == 0);
-        is_empty(&self.triggers_fit) && is_empty(&self.agents_fit)
+        let fitting = |fits: &BitMatrix| bits::ones(fits.row(class).iter().copied()).collect::<Vec<_>>();
+        let has_room = |trigger: &usize| self.capacity[self.rooms[*trigger] as usize] > 0;
+        !fitting(&self.agents_fit).iter().any(|column| *column < self.believed)
+            && !fitting(&self.triggers_fit).iter().any(has_room)
     }
 
     /// What becomes of a job of this class that finds no place.
@@ -172,7 +176,7 @@ impl Takers {
         if self.idle.is_empty() {
             return Vec::new();
         }
-        let age = |place: usize| (snapshot.jobs[place].queued_at, snapshot.jobs[place].id);
+        let age = |place: usize| (snapshot.jobs[place].queued_at.unwrap_or(Timestamp::MAX), snapshot.jobs[place].id);
         let mut oldest: Vec<Option<usize>> = vec![None; waiting.demand_sets.len()];
         for (place, class) in waiting.places.iter().zip(&waiting.classes).filter(|(place, _)| could_begin(**place)) {
             let oldest = &mut oldest[*class as usize];

@@ -143,7 +143,8 @@ impl Watching {
         let outcome = timeout(ROUND_LIMIT, self.ask())
             .await
             .unwrap_or_else(|_elapsed| Err(self.watch.client.request("the use of parallel jobs").overdue(ROUND_LIMIT)));
-        self.is_absent = matches!(&outcome, Err(failure) if failure.class == FailureClass::NotFound);
+        let is_known = Parallelism::ALL.into_iter().any(|parallelism| self.has_told(parallelism));
+        self.is_absent = !is_known && matches!(&outcome, Err(failure) if failure.class == FailureClass::NotFound);
         match &outcome {
             Err(_) if !self.is_absent => self.pace.failed(Instant::now()),
             _ => self.pace.succeeded(),
@@ -156,7 +157,8 @@ impl Watching {
         for parallelism in Parallelism::ALL {
             match self.ask_for(parallelism).await {
                 Ok(told) => self.note(parallelism, Some(&told)),
-                Err(failure) if failure.class == FailureClass::NotFound => {
+                // A limit that Azure has told does not vanish with one odd answer.
+                Err(failure) if failure.class == FailureClass::NotFound && !self.has_told(parallelism) => {
                     self.note(parallelism, None);
                     absent.push(failure);
                 }
@@ -167,6 +169,11 @@ impl Watching {
             Some(failure) if absent.len() + 1 == Parallelism::ALL.len() => Err(failure),
             _ => Ok(()),
         }
+    }
+
+    /// Whether Azure has told a limit.
+    fn has_told(&self, parallelism: Parallelism) -> bool {
+        self.watch.setting == ParallelJobs::Auto && self.limits.of(parallelism).is_some()
     }
 
     /// The use tells the limit, too; the limits are asked for where it does not.

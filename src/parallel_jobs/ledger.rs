@@ -49,20 +49,30 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 struct Entries {
     known: Each<Option<Known>>,
-    /// Each pool's last report, and until when it holds.
-    pools: BTreeMap<i64, (Timestamp, Report)>,
+    pools: BTreeMap<i64, Entry>,
+    /// Counts what is learned and reported, so that the newer of two is known.
+    turn: u64,
+}
+
+/// A pool's last report.
+#[derive(Debug)]
+struct Entry {
+    turn: u64,
+    holds_until: Timestamp,
+    report: Report,
 }
 
 /// A limit, and what runs where no pool of ours looks.
 #[derive(Debug)]
 struct Known {
+    turn: u64,
     limit: u32,
     unseen: Unseen,
 }
 
 #[derive(Debug)]
 enum Unseen {
-    /// So many in all, when Azure was asked.
+    /// So many beside those that the pools knew of, when Azure was asked.
     Total(u32),
     ByPool(BTreeMap<i64, u32>),
 }
@@ -77,16 +87,18 @@ impl Ledger {
     /// Notes what Azure said; nothing where it can't tell, which is as good as no limit.
     pub fn learn(&self, parallelism: Parallelism, usage: Option<Usage>) {
         let mut entries = self.entries();
+        entries.turn += 1;
+        let turn = entries.turn;
         let known = usage.and_then(|usage| {
             let unseen = match usage.running {
                 Running::ByPool(by_pool) => Unseen::ByPool(by_pool),
                 Running::Total(total) => {
-                    let seen = entries.pools.values().map(|(_, report)| *report.running.of(parallelism));
+                    let seen = entries.pools.values().map(|entry| *entry.report.running.of(parallelism));
                     let seen = if planted!(OwnCountedTwice) { 0 } else { seen.sum() };
                     Unseen::Total(total.saturating_sub(seen))
                 }
             };
-            Some(Known { limit: usage.limit?, unseen })
+            Some(Known { turn, limit: usage.limit?, unseen })
         });
         *entries.known.of_mut(parallelism) = known;
     }
@@ -101,10 +113,21 @@ impl Ledger {
         decide: impl FnOnce(Caps) -> (T, Report),
     ) -> T {
         let mut entries = self.entries();
-        entries.pools.retain(|_, (holds_until, _)| now < *holds_until || planted!(ReportsNeverExpire));
-        let caps = Each::new(|parallelism| entries.cap(pool, parallelism, self.headroom));
-        let (decision, report) = decide(caps);
-        entries.pools.insert(pool, (holds_until, report));
+        entries.pools.retain(|_, entry| now < entry.holds_until || planted!(ReportsNeverExpire));
+        let caps: Caps = Each::new(|parallelism| entries.cap(pool, parallelism, self.headroom));
+        let is_limited = Parallelism::ALL.into_iter().any(|parallelism| caps.of(parallelism).is_some());
+        // Where there is nothing to share, nobody waits for another's decision.
+        let (decision, mut entries, report) = if is_limited {
+            let (decision, report) = decide(caps);
+            (decision, entries, report)
+        } else {
+            drop(entries);
+            let (decision, report) = decide(caps);
+            (decision, self.entries(), report)
+        };
+        entries.turn += 1;
+        let turn = entries.turn;
+        entries.pools.insert(pool, Entry { turn, holds_until, report });
         decision
     }
 
@@ -121,7 +144,18 @@ impl Ledger {
 impl Entries {
     fn cap(&self, pool: i64, parallelism: Parallelism, headroom: Headroom) -> Option<Cap> {
         let known = self.known.of(parallelism).as_ref()?;
-        let others = || self.pools.iter().filter(|(id, _)| **id != pool).map(|(_, (_, report))| report);
+        let others = || self.pools.iter().filter(|(id, _)| **id != pool);
+        let counts = |(id, entry): (&i64, &Entry)| {
+            let (running, taken) = (*entry.report.running.of(parallelism), *entry.report.taken.of(parallelism));
+            match &known.unseen {
+                // Azure's word is newer: of what the pool took, what runs beyond what it knew has begun.
+                Unseen::ByPool(by_pool) if known.turn > entry.turn && !planted!(OldReportsBelieved) => {
+                    let now = by_pool.get(id).copied().unwrap_or(0);
+                    (now, taken.saturating_sub(now.saturating_sub(running)))
+                }
+                _ => (running, taken),
+            }
+        };
         let unseen = match &known.unseen {
             Unseen::Total(total) => *total,
             Unseen::ByPool(by_pool) => {
@@ -129,13 +163,20 @@ impl Entries {
                 unseen.map(|(_, running)| running).sum()
             }
         };
-        let mut waiting: Vec<Order> = others().flat_map(|report| report.waiting.of(parallelism)).copied().collect();
+        let headroom = headroom.of(known.limit);
+        let waiting = others().flat_map(|(_, entry)| entry.report.waiting.of(parallelism)).copied();
+        let mut waiting: Vec<Order> = waiting.collect();
         waiting.sort_unstable();
+        // No more of them than there can be licences stand in anybody's way.
+        waiting.truncate(known.limit.saturating_add(headroom) as usize);
+        let (running, taken) = others().map(counts).fold((unseen, 0_u32), |(running, taken), (more, also)| {
+            (running.saturating_add(more), taken.saturating_add(also))
+        });
         Some(Cap {
             limit: known.limit,
-            headroom: headroom.of(known.limit),
-            running_elsewhere: others().map(|report| report.running.of(parallelism)).sum::<u32>() + unseen,
-            taken_elsewhere: others().map(|report| report.taken.of(parallelism)).sum(),
+            headroom,
+            running_elsewhere: running,
+            taken_elsewhere: taken,
             waiting_elsewhere: waiting,
         })
     }
@@ -174,8 +215,12 @@ mod tests {
         assert_eq!((cap.limit, cap.headroom), (10, 3));
         assert_eq!((cap.running_elsewhere, cap.taken_elsewhere), (5 + 4, 2), "what a pool says itself is newer");
         assert_eq!(cap.waiting_elsewhere.iter().map(|(.., id)| id.0).collect::<Vec<_>>(), [3, 7]);
+        let by_pool = BTreeMap::from([(2, 6), (3, 4)]);
+        ledger.learn(Parallelism::Private, Some(Usage { limit: Some(10), running: Running::ByPool(by_pool) }));
+        let cap = private(&ledger, 1, NOW).unwrap();
+        assert_eq!((cap.running_elsewhere, cap.taken_elsewhere), (6 + 4, 1), "of two taken, one has begun");
         ledger.forget(2);
-        assert_eq!(private(&ledger, 1, NOW).unwrap().running_elsewhere, 9 + 4, "then Azure's word counts");
+        assert_eq!(private(&ledger, 1, NOW).unwrap().running_elsewhere, 6 + 4, "then Azure's word counts");
     }
 
     #[test]

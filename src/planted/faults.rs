@@ -129,10 +129,13 @@ faults! {
     ProbeUnnoticed "probe-unnoticed" "That a probe is due is seen only when something else changes."
     SlowPollsCutOff "slow-polls-cut-off" "The breaker does not ask how rarely KEDA polls."
     EachTriggerRoundsUp "each-trigger-rounds-up" "The triggers of a ScaledJob together start more agents than it may."
+    OldAgentsCounted "old-agents-counted" "Agents of an older list count though they may have left."
     UnseenAgentsIgnored "unseen-agents-ignored" "Agents that come and go between two looks are taken not to come."
     AbsenceCounts "absence-counts" "Time in which nobody asked counts as time in which no agent came."
     TimeNotBegunAnew "time-not-begun-anew" "The breaker counts time in which no agent was wanted."
 
+    JobLeftToTheNextThatHangs "job-left-to-the-next-that-hangs" "Two agents that hang beside one job starve it."
+    OldReportsBelieved "old-reports-believed" "A pool's old report overrules what Azure has said since."
     HeadroomIgnored "headroom-ignored" "No agents are kept ready for the licences that come free."
     HeadroomRoundedDown "headroom-rounded-down" "A quarter of a small limit is none."
     LicencesToTheYoungest "licences-to-the-youngest" "The youngest jobs take the licences."

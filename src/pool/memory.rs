@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::{
     decision::{Decision, Placement},
     job_request::RequestId,
@@ -13,15 +15,19 @@ use crate::{
     trigger::ScaledJobId,
 };
 
+/// An agent does not come, run a job and go in less.
+const LEAST_LIFE: SignedDuration = SignedDuration::from_secs(5);
+
 /// Queued jobs and the ScaledJobs they were given to. Holds no more than the last decision's queue.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     scaled_jobs: Vec<ScaledJobId>,
     /// In the order of the ids.
     given: Vec<Given>,
+    seen_at: Option<Timestamp>,
 }
 
-/// A queued job, the ScaledJob it was given to, and whether an agent that is there was to take it.
+/// A queued job, the ScaledJob it was given to, and whether an agent was to be started for it.
 type Given = (RequestId, u32, bool);
 
 impl Memory {
@@ -87,13 +93,15 @@ impl Memory {
         taken.into_iter().map(|(_, given_to, taken_by)| (given_to, taken_by)).collect()
     }
 
-    /// The ScaledJobs that agents were to be started for jobs for which are gone since, and nobody is known to have run:
-    /// agents that come and go between two looks leave no other trace.
+    /// The ScaledJobs that an agent was to be started for a job of which is gone since the last look, and which nobody is
+    /// known to have run. None where the looks were so close that no agent can have come and gone between them.
     pub(super) fn left(&self, snapshot: &Snapshot) -> BTreeSet<&ScaledJobId> {
-        let listed = snapshot.jobs.iter().map(|job| job.id);
-        let known: BTreeSet<RequestId> =
-            listed.chain(snapshot.agents.iter().filter_map(|agent| agent.last_completed)).collect();
-        let left = self.given.iter().filter(|(id, _, has_agent)| !has_agent && !known.contains(id));
+        let long_ago = |seen_at: Timestamp| snapshot.taken_at.duration_since(seen_at) >= LEAST_LIFE;
+        if !self.seen_at.is_some_and(long_ago) {
+            return BTreeSet::new();
+        }
+        let gone = gone(snapshot);
+        let left = self.given.iter().filter(|(id, _, to_be_started)| *to_be_started && gone(*id));
         left.map(|(_, scaled_job, _)| &self.scaled_jobs[*scaled_job as usize]).collect()
     }
 
@@ -106,10 +114,19 @@ impl Memory {
                 Placement::Assigned { trigger } => Some(decision.triggers[*trigger as usize].scaled_job),
                 _ => home.filter(|_| !planted!(MemoryOfPlacedOnly)),
             };
-            Some((job.id, given?, matches!(placement, Placement::IdleAgent { .. })))
+            Some((job.id, given?, matches!(placement, Placement::Assigned { .. })))
         });
+        self.seen_at = Some(decision.snapshot.taken_at);
         self.given = given.collect();
         self.given.sort_unstable();
         self.scaled_jobs = decision.scaled_jobs.iter().map(|scaled_job| scaled_job.id.clone()).collect();
     }
+}
+
+/// Whether a job is in a look's lists no more, and no agent is known to have run it.
+pub(super) fn gone(snapshot: &Snapshot) -> impl Fn(RequestId) -> bool + use<> {
+    let listed = snapshot.jobs.iter().map(|job| job.id);
+    let known: BTreeSet<RequestId> =
+        listed.chain(snapshot.agents.iter().filter_map(|agent| agent.last_completed)).collect();
+    move |id| !known.contains(&id)
 }

@@ -19,13 +19,14 @@ pub(super) struct Sightings {
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
     registered: Timestamp,
+    online: bool,
     idle_since: Option<Timestamp>,
     last_completed: Option<RequestId>,
 }
 
 impl Sightings {
-    /// Takes in a look; one that is no newer changes nothing. Gives the numbers of the agents that have come since the last
-    /// one, at the first look none.
+    /// Takes in a look; one that is no newer changes nothing. Gives the numbers of the agents that have registered or come
+    /// online since the last one, at the first look none.
     pub(super) fn look(&mut self, snapshot: &Snapshot) -> Vec<i64> {
         let at = snapshot.agents_at;
         let first = self.seen_at.is_none();
@@ -39,7 +40,8 @@ impl Sightings {
         let mut came = Vec::new();
         for agent in snapshot.agents.iter() {
             let before = known.get(&agent.id);
-            if before.is_none() && !first {
+            // One that is kept registered, and comes online again, has come, too.
+            if before.is_none_or(|before| agent.online && !before.online) && !first {
                 came.push(agent.id);
             }
             let is_idle = is_idle(agent) && (!reserved.contains(&agent.id) || planted!(ReservedHasIdled));
@@ -47,6 +49,7 @@ impl Sightings {
             let stayed_idle = before.filter(|before| ran_none(before) || planted!(JobBetweenLooksMissed));
             let sighting = Sighting {
                 registered: before.map_or(at, |before| before.registered),
+                online: agent.online,
                 idle_since: is_idle.then(|| stayed_idle.and_then(|before| before.idle_since).unwrap_or(at)),
                 last_completed: agent.last_completed,
             };

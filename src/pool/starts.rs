@@ -5,7 +5,8 @@
 //! and none has registered. From then on one agent is tried at a time, at growing intervals, until one registers.
 //!
 //! An agent can register, run its job and leave between two looks. So a job that is gone counts for an agent that came, too,
-//! where one was just to be started for it: it may have been cancelled, but a ScaledJob that works must not be held back.
+//! where one was just to be started for it and the looks are far enough apart; of a breaker that is open, only the
+//! probe's own: it may have been cancelled, but a ScaledJob that works must not be held back.
 //!
 //! ```text
 //! working ──told to start for too long, nobody came──▶ failing ──interval──▶ probing: one agent
@@ -17,8 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::memory::gone;
 use crate::{
     decision::{Decision, Starts},
+    job_request::RequestId,
     trigger::ScaledJobId,
 };
 
@@ -38,17 +41,30 @@ pub(super) struct Breakers {
     breakers: BTreeMap<ScaledJobId, Breaker>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Breaker {
     /// KEDA has been told to start agents, from the one time to the other.
     Told { first: Timestamp, last: Timestamp },
     /// They don't come.
-    Open { since: Timestamp, probes: u32, probed: Option<Timestamp>, next: Timestamp },
+    Open { since: Timestamp, probes: u32, next: Timestamp, probe: Option<Probe> },
+}
+
+/// One agent that was tried.
+#[derive(Clone, Debug)]
+struct Probe {
+    told: Timestamp,
+    /// The jobs that it was to run, of which the oldest is the one.
+    jobs: Vec<RequestId>,
 }
 
 impl Breakers {
     pub(super) fn new(timeout: SignedDuration) -> Self {
         Self { timeout, breakers: BTreeMap::new() }
+    }
+
+    /// Whether nobody was told to start anything.
+    pub(super) fn are_idle(&self) -> bool {
+        self.breakers.is_empty()
     }
 
     /// How each of some ScaledJobs stands; nothing where all work.
@@ -72,8 +88,14 @@ impl Breakers {
         next.filter(|next| *next > now && !planted!(ProbeUnnoticed)).min()
     }
 
-    /// KEDA was told to start agents. Says whether that was a probe, which it must not be told again.
-    pub(super) fn told(&mut self, id: &ScaledJobId, interval: SignedDuration, now: Timestamp) -> bool {
+    /// KEDA was told to start agents, for these jobs. Says whether that was a probe, which it must not be told again.
+    pub(super) fn told(
+        &mut self,
+        id: &ScaledJobId,
+        interval: SignedDuration,
+        now: Timestamp,
+        jobs: impl FnOnce() -> Vec<RequestId>,
+    ) -> bool {
         match self.breakers.get_mut(id) {
             None => {
                 self.breakers.insert(id.clone(), Breaker::Told { first: now, last: now });
@@ -86,9 +108,9 @@ impl Breakers {
                 false
             }
             Some(Breaker::Open { next, .. }) if now < *next || planted!(ProbeRepeated) => false,
-            Some(Breaker::Open { probes, probed, next, .. }) => {
+            Some(Breaker::Open { probes, next, probe, .. }) => {
                 *probes += 1;
-                *probed = Some(now);
+                *probe = Some(Probe { told: now, jobs: jobs() });
                 *next = now.checked_add(pause(*probes)).unwrap_or(Timestamp::MAX);
                 true
             }
@@ -105,10 +127,11 @@ impl Breakers {
         interval: impl Fn(&ScaledJobId) -> SignedDuration,
         now: Timestamp,
     ) -> bool {
-        if self.breakers.is_empty() {
+        if self.are_idle() {
             return false;
         }
         let mut changed = false;
+        let gone = gone(&decision.snapshot);
         let agents = decision.snapshot.agents.iter().zip(&decision.agents);
         let owners = agents.filter(|(agent, _)| came.contains(&agent.id)).filter_map(|(_, standing)| standing.owner);
         let working: Vec<&ScaledJobId> = owners.map(|owner| &decision.scaled_jobs[owner as usize].id).collect();
@@ -125,9 +148,9 @@ impl Breakers {
                     *first = *last;
                     true
                 }
-                Breaker::Open { probed: Some(probed), .. }
-                    if left.contains(id)
-                        && now.duration_since(*probed) <= self.timeout
+                Breaker::Open { probe: Some(probe), .. }
+                    if now.duration_since(probe.told) <= self.timeout
+                        && probe.jobs.iter().any(|job| gone(*job))
                         && !planted!(UnseenAgentsIgnored) =>
                 {
                     changed = true;
@@ -138,7 +161,7 @@ impl Breakers {
                     let patience = self.timeout.max(interval(id) * polls);
                     if last.duration_since(*first) >= patience && !planted!(BreakerNeverOpens) {
                         let next = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
-                        *breaker = Breaker::Open { since: now, probes: 0, probed: None, next };
+                        *breaker = Breaker::Open { since: now, probes: 0, next, probe: None };
                         changed = true;
                     }
                     true

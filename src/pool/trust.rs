@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{patience::Patience, sightings::Sightings};
 use crate::{
-    decision::{AgentState, Decision, ParallelJobs},
+    decision::{AgentState, Decision, ParallelJobs, Placement},
     job_request::{JobRequest, Parallelism, RequestId},
     parallel_jobs::Each,
     snapshot::Snapshot,
@@ -45,8 +45,8 @@ pub(super) struct Trust {
 struct Probation {
     agent: i64,
     since: Timestamp,
-    /// The job that it lets wait, if one still waits.
-    job: Option<RequestId>,
+    /// The job that it lets wait.
+    job: RequestId,
 }
 
 impl Trust {
@@ -99,7 +99,8 @@ impl Trust {
             self.patience.of_mut(parallelism).set(used_up, at);
         }
         let judged = self.probation.is_some_and(|probation| self.verdict(probation, decision, sightings));
-        let suspected = (self.probation.is_none() || planted!(AllDistrusted)) && self.suspect(decision, sightings);
+        let is_tested = self.probation.is_some_and(|probation| self.is_tested(probation, decision, sightings));
+        let suspected = (!is_tested || planted!(AllDistrusted)) && self.suspect(decision, sightings);
         judged || suspected
     }
 
@@ -108,7 +109,7 @@ impl Trust {
         let snapshot = &decision.snapshot;
         let is_newcomer = |agent: i64| sightings.registered(agent).filter(|registered| *registered > probation.since);
         let waits = |id: RequestId| snapshot.jobs.iter().find(|job| job.id == id && job.is_queued());
-        if let Some(job) = probation.job.and_then(waits) {
+        if let Some(job) = waits(probation.job) {
             let demands = snapshot.demands_of(job);
             let idle =
                 snapshot.agents.iter().zip(&decision.agents).filter(|(_, standing)| standing.state == AgentState::Idle);
@@ -122,19 +123,36 @@ impl Trust {
             self.probation = None;
             return true;
         }
-        let taker = probation.job.and_then(|job| taker(snapshot, job));
+        let taker = taker(snapshot, probation.job);
         let quickly = |registered: Timestamp| snapshot.agents_at.duration_since(registered) <= self.grace / 2;
         let proves = |registered: Timestamp| quickly(registered) || planted!(AnyTakerIsProof);
         if taker.and_then(is_newcomer).is_some_and(proves) && !planted!(ProofFreesNoPlace) {
             self.probation = None;
             return false;
         }
-        // Nobody knows; the next job that it lets wait will tell.
+        // Nobody knows. The next job that it has let wait for too long will tell; where there is none, the place is free.
         let standing = snapshot.agents.iter().zip(&decision.agents).find(|(agent, _)| agent.id == probation.agent);
-        let next = standing.and_then(|(_, standing)| standing.lets_wait).map(|job| snapshot.jobs[job as usize].id);
+        let next = standing.and_then(|(_, standing)| standing.lets_wait).map(|job| &snapshot.jobs[job as usize]);
+        let next = next.filter(|job| self.waited(probation.agent, job, snapshot, sightings) >= self.grace);
         let next = next.filter(|_| !planted!(NextJobUnwatched));
-        self.probation = Some(Probation { job: next, ..probation });
+        self.probation = next.map(|job| Probation { job: job.id, ..probation });
         false
+    }
+
+    /// Whether what comes next will tell: not where the job is left to another agent that has let it wait for as long, and
+    /// nobody is started or has come for any job that the one on probation could take.
+    fn is_tested(&self, probation: Probation, decision: &Decision, sightings: &Sightings) -> bool {
+        let snapshot = &decision.snapshot;
+        let placed = || snapshot.jobs.iter().zip(&decision.jobs);
+        let left_to = placed().find(|(job, _)| probation.job == job.id);
+        let Some((job, Placement::IdleAgent { agent })) = left_to else { return true };
+        let other = &snapshot.agents[*agent as usize];
+        if self.waited(other.id, job, snapshot, sightings) < self.grace || planted!(JobLeftToTheNextThatHangs) {
+            return true;
+        }
+        let Some(on_probation) = snapshot.agents.iter().find(|agent| agent.id == probation.agent) else { return false };
+        let mut could_take = placed().filter(|(job, _)| on_probation.capabilities.satisfies(snapshot.demands_of(job)));
+        could_take.any(|(_, placement)| matches!(placement, Placement::Assigned { .. } | Placement::Settling { .. }))
     }
 
     /// Puts the agent on probation that has let a job wait for the longest, if any has for too long.
@@ -154,7 +172,7 @@ impl Trust {
         }
         let Some((_, agent, job)) = longest.filter(|_| !planted!(NeverDistrusted)) else { return false };
         self.distrusted.insert(agent);
-        self.probation = Some(Probation { agent, since: snapshot.agents_at, job: Some(job) });
+        self.probation = Some(Probation { agent, since: snapshot.agents_at, job });
         true
     }
 

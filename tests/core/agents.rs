@@ -61,11 +61,6 @@ fn an_older_list_of_agents_does_not_overrule_a_newer_list_of_jobs() {
     assert_eq!(queued(10), [(1, false)]);
 }
 
-/// A look whose agents were listed before its jobs.
-fn with_older_agents(jobs: &[Job], agents: &[Agent]) -> Arc<Snapshot> {
-    Arc::new(Snapshot { agents_at: at(-9), ..(*snapshot(0, jobs, agents)).clone() })
-}
-
 #[test]
 fn an_agent_that_no_list_knows_yet_is_one_agent_whatever_it_runs() {
     let new = agent("T-new", "");

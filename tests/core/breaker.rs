@@ -133,3 +133,28 @@ fn time_in_which_nobody_asks_is_no_failure() {
         assert_eq!(ask(&paused, seconds), 2, "{seconds} s");
     }
 }
+
+#[test]
+fn a_cancelled_job_that_was_not_the_probes_does_not_close_the_breaker() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let queue = jobs(1, 9, &[]);
+    scene.look_for(305, &queue, &[]);
+    for _ in 0..40 {
+        if scene.look(&queue, &[]).0 == [1] {
+            break;
+        }
+    }
+    // The probe was for the first; people cancel the last.
+    let (values, decision) = scene.look_for(8, &queue[..8], &[]);
+    assert_eq!(values, [0]);
+    assert_eq!(count(&decision, "start-failing"), 8);
+}
+
+#[test]
+fn jobs_that_are_cancelled_now_and_then_do_not_keep_the_breaker_from_opening() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let queue = jobs(1, 9, &[]);
+    scene.look_for(200, &queue, &[]);
+    let (_, decision) = scene.look_for(105, &queue[..8], &[]);
+    assert_eq!(count(&decision, "start-failing"), 8, "no agent comes and goes within a second");
+}

@@ -307,6 +307,25 @@ fn a_declared_minimum_is_kept_idle_by_keda_on_top() {
 }
 
 #[test]
+fn what_an_older_list_says_of_agents_starts_nobody_where_a_minimum_is_declared() {
+    // Nothing is queued, so the agents were asked for a while ago; all but one of their jobs have ended since.
+    let agents: Vec<_> = (0..10).map(|place| agent(&format!("T-{place}"), "")).collect();
+    let listed: Vec<_> = (0..10)
+        .map(|place| azp_scaler::agent::Agent {
+            assigned: Some(azp_scaler::job_request::RequestId(place)),
+            ..agents[usize::try_from(place).unwrap()].clone()
+        })
+        .collect();
+    let running = [job(9, &[]).on(&agents[9])];
+    let mut warm = trigger("T", "");
+    warm.min_replicas = 1;
+    let mut scene = Scene::new([warm]);
+    let look = with_older_agents(&running, &listed);
+    let told = scene.pool.ask(&scene.triggers[0].clone(), &look, at(1)).unwrap();
+    assert_eq!(told.value, 1, "the one that runs");
+}
+
+#[test]
 fn a_job_that_an_agent_has_finished_is_gone() {
     let mut done = agent("T-a", "");
     done.last_completed = Some(azp_scaler::job_request::RequestId(1));

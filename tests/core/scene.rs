@@ -142,6 +142,11 @@ pub(crate) fn snapshot(seconds: i64, jobs: &[Job], agents: &[Agent]) -> Arc<Snap
     Arc::new(Snapshot::new(at(seconds), queue, at(seconds), Arc::new(agents)))
 }
 
+/// A look whose agents were listed before its jobs.
+pub(crate) fn with_older_agents(jobs: &[Job], agents: &[Agent]) -> Arc<Snapshot> {
+    Arc::new(Snapshot { agents_at: at(-9), ..(*snapshot(0, jobs, agents)).clone() })
+}
+
 /// A pool with its triggers, settled, and time that goes on with each look.
 pub(crate) struct Scene {
     pub(crate) pool: Pool,

@@ -82,25 +82,47 @@ fn a_newcomer_that_takes_the_job_quickly_proves_the_agent_bad_and_frees_the_plac
     let queue = jobs(1, 3, &[]);
     assert_eq!(scene.look_for(60, &queue, &hung).0, [0]);
     let (values, decision) = scene.look_for(5, &queue, &hung);
-    assert_eq!(values, [0], "four hang, one is distrusted, three seem to be there for three jobs");
     assert_eq!(state(&decision, "T-1"), AgentState::NotTakingJobs);
-    // A static agent comes and takes the first: what is left still waits beside agents that hang.
+    assert_eq!(state(&decision, "T-2"), AgentState::NotTakingJobs, "three others for three jobs would tell nothing");
+    assert_eq!(state(&decision, "T-3"), AgentState::Idle, "what is started will tell");
+    assert_eq!(values, [5], "A 1 + I 2 + X 2");
+    // An agent comes and takes the first: what is left still waits beside agents that hang.
     let helper = agent("vm-1", "");
     let first = [queue[0].clone().on(&helper), queue[1].clone(), queue[2].clone()];
     let with_helper = [hung.clone(), vec![busy(&helper, 1)]].concat();
     scene.look(&first, &with_helper);
     let (values, decision) = scene.look(&first, &with_helper);
-    assert_eq!(state(&decision, "T-2"), AgentState::NotTakingJobs, "the place is free for the next");
-    assert_eq!(values, [0]);
+    assert_eq!(state(&decision, "T-3"), AgentState::NotTakingJobs, "the place is free for the next");
+    assert_eq!(values, [5], "A 1 + I 1 + X 3");
     let second = agent("vm-2", "");
     let jobs = [queue[0].clone().on(&helper), queue[1].clone().on(&second), queue[2].clone()];
     let agents = [with_helper, vec![busy(&second, 2)]].concat();
     scene.look(&jobs, &agents);
     let (values, decision) = scene.look(&jobs, &agents);
-    assert_eq!(state(&decision, "T-3"), AgentState::NotTakingJobs);
-    assert_eq!(values, [0], "the last job has T-4 beside it");
-    let (values, _) = scene.look(&[queue[1].clone().on(&second), queue[2].clone(), job(9, &[])], &agents);
-    assert_eq!(values, [5], "a job more than agents that are believed: A 1 + I 1 + X 3");
+    assert_eq!(state(&decision, "T-4"), AgentState::NotTakingJobs);
+    assert_eq!(values, [5], "A 1 + X 4");
+}
+
+#[test]
+fn two_agents_that_hang_beside_one_job_do_not_starve_it() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let (values, decision) = scene.look_for(65, &jobs(1, 1, &[]), &[agent("T-1", ""), agent("T-2", "")]);
+    assert_eq!(placement(&decision, 1).label(), "assigned");
+    assert_eq!(values, [3]);
+}
+
+#[test]
+fn an_agent_whose_jobs_others_take_does_not_keep_the_place_for_ever() {
+    let mut scene = Scene::new([trigger("T", "docker, gpu")]);
+    let (slow, runner, gpu) = (agent("vm-1", "docker"), agent("vm-2", "docker"), agent("vm-3", "gpu"));
+    let all = [slow.clone(), busy(&runner, 90), gpu.clone()];
+    let running = job(90, &["docker"]).on(&runner);
+    let (_, decision) = scene.look_for(70, &[running, job(1, &["docker"])], &all);
+    assert_eq!(state(&decision, "vm-1"), AgentState::NotTakingJobs);
+    // An old agent takes the job, so nobody knows; then another agent hangs beside another job.
+    let taken = [slow, busy(&runner, 1), gpu];
+    let (_, decision) = scene.look_for(70, &[job(1, &["docker"]).on(&runner), job(2, &["gpu"])], &taken);
+    assert_eq!(placement(&decision, 2).label(), "assigned");
 }
 
 #[test]
@@ -132,7 +154,7 @@ fn an_agent_is_not_blamed_for_jobs_that_come_and_go() {
 fn a_newcomer_that_takes_the_job_late_proves_nothing() {
     let mut scene = Scene::new([trigger("T", "")]);
     let hung = ["vm-1", "vm-2"].map(|name| agent(name, ""));
-    let queue = jobs(1, 2, &[]);
+    let queue = jobs(1, 4, &[]);
     let (_, decision) = scene.look_for(65, &queue, &hung);
     assert_eq!(state(&decision, "vm-1"), AgentState::NotTakingJobs);
     // It came for the job, and took it only after more than half a grace: who knows what held it.
@@ -140,7 +162,8 @@ fn a_newcomer_that_takes_the_job_late_proves_nothing() {
     let all = [hung.to_vec(), vec![newcomer.clone()]].concat();
     scene.look_for(40, &queue, &all);
     let taken = [hung.to_vec(), vec![busy(&newcomer, 1)]].concat();
-    let (_, decision) = scene.look_for(20, &[queue[0].clone().on(&newcomer), queue[1].clone()], &taken);
+    let left = [vec![queue[0].clone().on(&newcomer)], queue[1..].to_vec()].concat();
+    let (_, decision) = scene.look_for(20, &left, &taken);
     assert_eq!(state(&decision, "vm-1"), AgentState::NotTakingJobs);
     assert_eq!(state(&decision, "vm-2"), AgentState::Idle, "the place on probation is taken");
 }

@@ -53,7 +53,7 @@ pub fn usage_of(usage: wire::ResourceUsage<'_>) -> ParallelJobs {
     let mut running = usage.running_requests;
     running.retain(|request| request.result.is_none() && request.finish_time.is_none());
     let listed = count(running.len());
-    let used = usage.used_count.map_or(0, count);
+    let used = usage.used_count.map_or(0, |used| count(used.max(0)));
     let pools: Option<Vec<i64>> = running.iter().map(|request| request.pool_id).collect();
     let running = match pools {
         // Where more run than are listed, the list is no guide to where.
