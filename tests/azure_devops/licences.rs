@@ -185,6 +185,28 @@ async fn a_failure_keeps_what_was_known_and_fails_no_round() {
 }
 
 #[tokio::test]
+async fn one_odd_answer_does_not_lift_a_limit() {
+    let world = world(ParallelJobs::Auto).await;
+    let desk = world.desk().await;
+    world.until_told(1).await;
+    assert_eq!(world.gauges()[0], Some(10));
+    for part in [Part::PrivateUse, Part::PublicUse] {
+        world.fake.answer(part, Answer::new(404, ""));
+    }
+    world.fake.answer(Part::JobRequests, Answer::list(&[QUEUED]));
+    round(&desk).await;
+    pass(Duration::from_secs(10)).await;
+    world.until_answered(3).await;
+    assert_eq!(world.gauges()[0], Some(10));
+    // And it is asked for again soon, not in an hour.
+    world.fake.answer(Part::PrivateUse, usage(2, Some(4)));
+    round(&desk).await;
+    pass(Duration::from_secs(20)).await;
+    world.until_answered(4).await;
+    assert_eq!(world.gauges()[0], Some(4));
+}
+
+#[tokio::test]
 async fn a_limit_that_azure_can_not_find_out_is_the_last_known_one() {
     let world = world(ParallelJobs::Auto).await;
     let _desk = world.desk().await;
