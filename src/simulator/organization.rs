@@ -37,6 +37,7 @@ pub struct SimulatedPool {
 
 /// A registered agent.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub struct SimulatedAgent {
     /// Azure's number.
     pub id: i64,

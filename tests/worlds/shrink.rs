@@ -33,7 +33,7 @@ fn simplifications(hostile: &Hostile) -> Vec<Hostile> {
         smaller.push(changed);
     };
     let plan = &hostile.plan;
-    if plan.faults.until > Duration::from_secs(60) {
+    if plan.faults.until > Duration::from_mins(1) {
         without(&|world| {
             world.plan.faults.until /= 2;
             let until = world.plan.faults.until;
