@@ -10,12 +10,26 @@
 #![expect(clippy::print_stdout, reason = "the report is for people")]
 #![expect(clippy::cast_precision_loss, reason = "counts of agents are small")]
 
+#[path = "worlds/askers.rs"]
+mod askers;
+#[path = "worlds/breakers.rs"]
+mod breakers;
+#[path = "worlds/doubts.rs"]
+mod doubts;
 #[path = "worlds/draw.rs"]
 mod draw;
+#[path = "worlds/fits.rs"]
+mod fits;
 #[path = "worlds/judge.rs"]
 mod judge;
+#[path = "worlds/licences.rs"]
+mod licences;
 #[path = "worlds/liveness.rs"]
 mod liveness;
+#[path = "worlds/numbers.rs"]
+mod numbers;
+#[path = "worlds/places.rs"]
+mod places;
 #[path = "worlds/report.rs"]
 mod report;
 #[path = "worlds/safety.rs"]
@@ -33,7 +47,12 @@ use std::{
 
 use clap::Parser;
 
-use self::{draw::Hostile, judge::judge, report::Totals, shrink::shrink};
+use self::{
+    draw::Hostile,
+    judge::{Wrong, judge},
+    report::Totals,
+    shrink::shrink,
+};
 
 /// Worlds where nothing is said: a debug build is many times slower.
 const WORLDS: u64 = if cfg!(debug_assertions) { 60 } else { 10_000 };
@@ -50,6 +69,9 @@ struct Arguments {
     /// Try this one only, and tell its story.
     #[arg(long)]
     seed: Option<u64>,
+    /// Where one goes wrong, say how and stop, without its story and without looking for a smaller one.
+    #[arg(long)]
+    quick: bool,
     /// Passed over, with all else that the test runner of a workspace may say.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     rest: Vec<String>,
@@ -74,7 +96,7 @@ fn main() -> ExitCode {
             totals.add(&verdict);
             if verdict.wrong.is_some() {
                 failed.store(true, Ordering::Relaxed);
-                wrong = Some(seed);
+                wrong = verdict.wrong.map(|wrong| (seed, wrong));
             }
         }
         (totals, wrong)
@@ -87,7 +109,7 @@ fn main() -> ExitCode {
             match worker.join() {
                 Ok((theirs, seed)) => {
                     totals.merge(theirs);
-                    wrong = wrong.or(seed);
+                    wrong = wrong.take().or(seed);
                 }
                 Err(panic) => std::panic::resume_unwind(panic),
             }
@@ -98,11 +120,15 @@ fn main() -> ExitCode {
     if let Some(line) = &excessive {
         println!("\n{line}");
     }
-    if let Some(seed) = wrong {
-        println!("\nworld {seed} goes wrong; here is the smallest like it:\n");
-        one_shrunk(seed);
-    }
     let passed = excessive.is_none() && wrong.is_none();
+    match wrong {
+        Some((seed, Wrong { law, how })) if arguments.quick => println!("\nworld {seed}, {law}: {how}"),
+        Some((seed, _)) => {
+            println!("\nworld {seed} goes wrong; here is the smallest like it:\n");
+            one_shrunk(seed);
+        }
+        None => {}
+    }
     println!(
         "\ntest result: {}. {} passed; {} failed; 0 ignored",
         tell::word(passed),

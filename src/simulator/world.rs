@@ -19,6 +19,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::pods::BROKEN_IMAGE;
 use super::{
     accounts::{Accounts, Endpoint, Summary},
     agenda::{Agenda, Event},

@@ -77,6 +77,20 @@ fn jobs_that_are_gone_start_the_time_anew_and_agents_that_come_do_too() {
 }
 
 #[test]
+fn jobs_that_others_run_start_the_time_anew() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let mut agents = Vec::new();
+    let mut queue = jobs(1, 4, &[]);
+    for round in 0..4 {
+        assert_eq!(scene.look_for(200, &queue[..=round], &agents).0, [1], "round {round}");
+        let foreign = agent(&format!("vm-{round}"), "");
+        queue[round] = queue[round].clone().on(&foreign);
+        agents.push(foreign);
+        assert_eq!(scene.look(&queue[..=round], &agents).0, [0]);
+    }
+}
+
+#[test]
 fn a_probe_comes_due_though_nothing_else_changes() {
     let mut scene = Scene::new([trigger("T", "")]);
     let queue = jobs(1, 5, &[]);
@@ -113,6 +127,17 @@ fn a_probe_whose_job_is_gone_closes_the_breaker() {
     }
     assert_eq!(told.last(), Some(&1), "a probe");
     assert_eq!(scene.look(&queue[1..], &[]).0, [2], "the job has run, unseen");
+}
+
+#[test]
+fn time_in_which_nobody_asks_at_all_is_no_failure() {
+    let mut pool = pool(jiff::SignedDuration::ZERO);
+    let trigger = std::sync::Arc::new(trigger("T", ""));
+    let queue = jobs(1, 2, &[]);
+    for seconds in (0..5).chain(700..900) {
+        let told = pool.ask(&trigger, &snapshot(seconds, &queue, &[]), at(seconds)).unwrap();
+        assert_eq!(told.value, 2, "{seconds} s");
+    }
 }
 
 #[test]

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use azp_scaler::{
     explain::explain,
-    simulator::{Summary, claims::Cause, virtual_run::VirtualRun},
+    simulator::{
+        Summary,
+        claims::Cause,
+        virtual_run::{Trouble, VirtualRun},
+    },
 };
 
 use super::{draw::Hostile, liveness::Liveness, safety::Safety};
@@ -25,6 +29,10 @@ pub(crate) struct Verdict {
     pub(crate) summary: Summary,
     pub(crate) decisions: u64,
     pub(crate) answers: u64,
+    pub(crate) outdated: u64,
+    pub(crate) compared: u64,
+    /// For how long images were broken of ScaledJobs that some waiting job fits.
+    pub(crate) broken: Duration,
     pub(crate) longest_wait: Duration,
     pub(crate) wrong: Option<Wrong>,
     pub(crate) story: String,
@@ -39,17 +47,22 @@ pub(crate) struct Wrong {
 
 pub(crate) fn judge(hostile: &Hostile) -> Verdict {
     let mut run = VirtualRun::new(hostile.plan.clone(), hostile.conditions.clone());
-    let mut safety = Safety::default();
+    let mut safety = Safety::new(&hostile.conditions);
     let mut liveness = Liveness::default();
-    let until_calm = hostile.plan.faults.until;
-    run.watch_until(until_calm, &mut |world, told| safety.see(world, told));
+    let until = hostile.plan.faults.until;
+    let mut broken = Duration::ZERO;
+    while run.world.now() < until {
+        run.watch_until(until.min(run.world.now() + LOOK), &mut |world, told| safety.see(world, told));
+        let waits = u32::try_from(liveness.broken_and_wanted(&run.world)).unwrap_or(u32::MAX);
+        broken += LOOK * waits;
+    }
 
-    let counts_from = until_calm + AFTERMATH + Duration::try_from(hostile.conditions.rules.settle).unwrap_or_default();
+    let counts_from = until + AFTERMATH + Duration::try_from(hostile.conditions.rules.settle).unwrap_or_default();
     let mut starved = None;
-    while starved.is_none() && run.world.now() < until_calm + CALM + DRAINED_WITHIN {
+    while starved.is_none() && run.world.now() < until + CALM + DRAINED_WITHIN {
         let now = run.world.now() + LOOK;
         run.watch_until(now, &mut |world, told| safety.see(world, told));
-        if now >= until_calm + CALM {
+        if now >= until + CALM {
             run.world.stop_arrivals();
         }
         if now > counts_from {
@@ -59,13 +72,20 @@ pub(crate) fn judge(hostile: &Hostile) -> Verdict {
             break;
         }
     }
-    let summary = run.world.summary();
+    let mut summary = run.world.summary();
+    // Restarts and lists that leave some out are counted by the world, each time.
+    for (.., trouble) in &hostile.conditions.troubles.0 {
+        if !matches!(trouble, Trouble::Restart | Trouble::Wrong) {
+            *summary.faults.entry(trouble.text()).or_default() += 1;
+        }
+    }
     let unsafe_answer = safety.broken.take().map(|how| Wrong { law: "safety", how });
     let starved = starved.map(|how| Wrong { law: "liveness", how });
     let wrong = unsafe_answer.or(starved).or_else(|| odd(&summary, hostile, run.world.is_drained()));
     let story = if wrong.is_some() { run.world.story() + &waiting(&run) } else { String::new() };
-    let (decisions, answers, longest_wait) = (safety.decisions, safety.answers, liveness.longest);
-    Verdict { summary, decisions, answers, longest_wait, wrong, story }
+    let Safety { decisions, answers, outdated, compared, .. } = safety;
+    let longest_wait = liveness.longest;
+    Verdict { summary, decisions, answers, outdated, compared, broken, longest_wait, wrong, story }
 }
 
 /// Why the jobs wait that still do, as the scaler sees it.

@@ -16,18 +16,17 @@ use azp_scaler::{
 /// can leave or die unseen, which costs the same once more.
 const SLACK: Duration = Duration::from_secs(10);
 
+/// A ScaledJob by its place and how often it was edited, and what a job demands.
+type Pair = (usize, u32, Arc<[Box<str>]>);
+
 /// For how long each job has waited though it could have had an agent.
 #[derive(Default)]
 pub(crate) struct Liveness {
     waits: BTreeMap<(i64, RequestId), Wait>,
-    /// By the ScaledJob's place and the demands.
-    fits: BTreeMap<Asked, bool>,
+    fits: BTreeMap<Pair, bool>,
     /// The longest of these.
     pub(crate) longest: Duration,
 }
-
-/// The place of a ScaledJob, and what is asked of it.
-type Asked = (usize, Arc<[Box<str>]>);
 
 /// For how long a job has waited, and may.
 #[derive(Clone, Copy, Default)]
@@ -96,6 +95,17 @@ impl Liveness {
         Ok(())
     }
 
+    /// How many ScaledJobs have a broken image and could be given a job that waits.
+    pub(crate) fn broken_and_wanted(&mut self, world: &World) -> usize {
+        let scaled_jobs = world.cluster().scaled_jobs.iter().enumerate();
+        let broken = scaled_jobs.filter(|(_, made)| made.broken.is_some() && !made.paused && !made.deleted);
+        let wanted = |(place, pool): &(usize, i64)| {
+            let queued = world.pool(*pool).into_iter().flat_map(SimulatedPool::queued);
+            queued.into_iter().any(|request| self.fits(world, *place, &request.kind.demands))
+        };
+        broken.map(|(place, made)| (place, made.plan.pool)).filter(wanted).count()
+    }
+
     /// Whether a ScaledJob may start an agent for a job and for all older ones that it fits.
     fn has_room(&mut self, world: &World, place: usize, job: RequestId) -> bool {
         let plan = &world.cluster().scaled_jobs[place].plan;
@@ -105,7 +115,8 @@ impl Liveness {
     }
 
     fn fits(&mut self, world: &World, place: usize, demands: &Arc<[Box<str>]>) -> bool {
-        *self.fits.entry((place, Arc::clone(demands))).or_insert_with(|| {
+        let edits = world.cluster().scaled_jobs[place].edits;
+        *self.fits.entry((place, edits, Arc::clone(demands))).or_insert_with(|| {
             let registers_with = &world.cluster().scaled_jobs[place].registers_with;
             registers_with.capabilities.satisfies(&DemandSet::parse(demands.iter()))
         })

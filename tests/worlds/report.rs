@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use azp_scaler::simulator::claims::Cause;
+use azp_scaler::simulator::{claims::Cause, world::BROKEN_IMAGE};
 
 use super::judge::Verdict;
 
@@ -13,6 +13,9 @@ pub(crate) struct Totals {
     virtual_time: Duration,
     decisions: u64,
     answers: u64,
+    outdated: u64,
+    compared: u64,
+    pub(crate) broken: Duration,
     jobs: u64,
     jobs_lost: u64,
     needed: u64,
@@ -31,6 +34,9 @@ impl Totals {
         self.virtual_time += Duration::from_secs_f64(summary.seconds);
         self.decisions += verdict.decisions;
         self.answers += verdict.answers;
+        self.outdated += verdict.outdated;
+        self.compared += verdict.compared;
+        self.broken += verdict.broken;
         self.jobs += summary.jobs_run;
         self.jobs_lost += summary.jobs_lost;
         self.needed += summary.agents_used;
@@ -51,6 +57,9 @@ impl Totals {
         self.virtual_time += other.virtual_time;
         self.decisions += other.decisions;
         self.answers += other.answers;
+        self.outdated += other.outdated;
+        self.compared += other.compared;
+        self.broken += other.broken;
         self.jobs += other.jobs;
         self.jobs_lost += other.jobs_lost;
         self.needed += other.needed;
@@ -66,6 +75,12 @@ impl Totals {
         self.longest_wait = self.longest_wait.max(other.longest_wait);
     }
 
+    /// Pods of broken images for each minute in which a ScaledJob's image was broken and a job waited that it fits.
+    pub(crate) fn broken_per_minute(&self) -> f64 {
+        let pods = self.faults.get(BROKEN_IMAGE).copied().unwrap_or(0);
+        60.0 * pods as f64 / self.broken.as_secs_f64().max(60.0)
+    }
+
     /// Of all agents started, the part that is surplus by a cause that is neither a fault nor wanted, in a thousand.
     pub(crate) fn per_mille(&self, causes: &[Cause]) -> f64 {
         let count: u64 = causes.iter().filter_map(|cause| self.surplus.get(cause)).sum();
@@ -78,12 +93,15 @@ impl fmt::Display for Totals {
         let years = self.virtual_time.as_secs_f64() / (365.25 * 86_400.0);
         writeln!(f, "{} worlds, {years:.2} years of virtual time", self.worlds)?;
         writeln!(f, "{} answers to KEDA and {} decisions checked", self.answers, self.decisions)?;
+        writeln!(f, "  {} of the answers from a look no longer fresh, {} compared", self.outdated, self.compared)?;
         writeln!(f, "{} jobs have run, {} were lost with their agents", self.jobs, self.jobs_lost)?;
         writeln!(f, "{} polls failed", self.failed_polls)?;
         writeln!(f, "\nfaults")?;
         for (fault, count) in &self.faults {
             writeln!(f, "  {fault:<58}{count:>9}")?;
         }
+        let (rate, hours) = (self.broken_per_minute(), self.broken.as_secs_f64() / 3_600.0);
+        writeln!(f, "  {rate:.2} pods a minute of a broken image that a job waits for, in {hours:.1} hours")?;
         let surplus: u64 = self.surplus.values().sum();
         writeln!(f, "\n{} agents started: {} have run jobs, {surplus} are surplus", self.started, self.needed)?;
         for (cause, count) in &self.surplus {

@@ -1,6 +1,6 @@
 //! Worlds in words.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use azp_scaler::{job_request::Parallelism, simulator::claims::Cause};
 
@@ -20,8 +20,18 @@ const BOUNDS: [(&[Cause], f64); 3] = [
     (&[Cause::StaleJob, Cause::StaleAgent], 40.0),
 ];
 
+/// How many pods a minute may be started of a broken image that a job waits for.
+const BROKEN_PER_MINUTE: f64 = 8.0;
+
+/// With less time than this, a single world makes too much of a difference.
+const ENOUGH: Duration = Duration::from_hours(2);
+
 /// What there is too much of.
 pub(crate) fn excessive(totals: &Totals) -> Option<String> {
+    let broken = totals.broken_per_minute();
+    if totals.broken >= ENOUGH && broken > BROKEN_PER_MINUTE {
+        return Some(format!("{broken:.2} pods a minute of a broken image, {BROKEN_PER_MINUTE:.1} may be"));
+    }
     let over = BOUNDS.iter().find(|(causes, most)| totals.per_mille(causes) > *most)?;
     let names: Vec<&str> = over.0.iter().map(|cause| cause.text()).collect();
     Some(format!(

@@ -12,6 +12,9 @@ use crate::simulator::{
     story::Happening,
 };
 
+/// What befalls a pod whose image is broken, in words.
+pub const BROKEN_IMAGE: &str = "pod of a broken image";
+
 impl World {
     /// KEDA creates a Kubernetes Job.
     pub(super) fn create(&mut self, scaled_job: usize, claim: Claim) {
@@ -24,10 +27,12 @@ impl World {
             }
             None => Fate::Well,
         };
-        if fate != Fate::Well {
-            *self.accounts.faults.entry(fate.text()).or_default() += 1;
-        }
         let is_broken = self.cluster.scaled_jobs[scaled_job].broken.is_some();
+        if fate != Fate::Well {
+            // Chance has no part in it.
+            let what = if is_broken { BROKEN_IMAGE } else { fate.text() };
+            *self.accounts.faults.entry(what).or_default() += 1;
+        }
         let job = self.cluster.create(scaled_job, claim, fate, &mut self.random);
         let agent = Arc::clone(&self.cluster.jobs[&job].pod);
         self.tell(Happening::Started { agent, claim });
