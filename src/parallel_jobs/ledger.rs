@@ -148,10 +148,10 @@ impl Entries {
         let counts = |(id, entry): (&i64, &Entry)| {
             let (running, taken) = (*entry.report.running.of(parallelism), *entry.report.taken.of(parallelism));
             match &known.unseen {
-                // Azure's word is newer: of what the pool took, what runs beyond what it knew has begun.
+                // Azure's word on what runs is newer. Which of the jobs that the pool took are among those is not known, so
+                // all of them count until it decides again.
                 Unseen::ByPool(by_pool) if known.turn > entry.turn && !planted!(OldReportsBelieved) => {
-                    let now = by_pool.get(id).copied().unwrap_or(0);
-                    (now, taken.saturating_sub(now.saturating_sub(running)))
+                    (by_pool.get(id).copied().unwrap_or(0), taken)
                 }
                 _ => (running, taken),
             }
@@ -218,7 +218,7 @@ mod tests {
         let by_pool = BTreeMap::from([(2, 6), (3, 4)]);
         ledger.learn(Parallelism::Private, Some(Usage { limit: Some(10), running: Running::ByPool(by_pool) }));
         let cap = private(&ledger, 1, NOW).unwrap();
-        assert_eq!((cap.running_elsewhere, cap.taken_elsewhere), (6 + 4, 1), "of two taken, one has begun");
+        assert_eq!((cap.running_elsewhere, cap.taken_elsewhere), (6 + 4, 2), "Azure's word is newer now");
         ledger.forget(2);
         assert_eq!(private(&ledger, 1, NOW).unwrap().running_elsewhere, 6 + 4, "then Azure's word counts");
     }

@@ -33,8 +33,8 @@ const GAPS: usize = 8;
 #[derive(Default)]
 pub(crate) struct Breakers {
     scaled_jobs: BTreeMap<ScaledJobId, Seen>,
-    /// Agents that were listed.
-    agents: Option<(Timestamp, BTreeSet<i64>)>,
+    /// Agents that were listed, and whether they were online.
+    agents: Option<(Timestamp, BTreeMap<i64, bool>)>,
     last: Option<Arc<Decision>>,
 }
 
@@ -57,11 +57,13 @@ impl Breakers {
     /// Looks at a decision that is new.
     pub(crate) fn decided(&mut self, decision: &Arc<Decision>, rules: Rules) -> Result<(), Broken> {
         let snapshot = &decision.snapshot;
-        let listed: BTreeSet<i64> = snapshot.agents.iter().map(|agent| agent.id).collect();
+        let listed: BTreeMap<i64, bool> = snapshot.agents.iter().map(|agent| (agent.id, agent.online)).collect();
         let came: BTreeSet<u32> = match &self.agents {
             Some((at, before)) if *at < snapshot.agents_at => {
                 let agents = snapshot.agents.iter().zip(&decision.agents);
-                agents.filter(|(agent, _)| !before.contains(&agent.id)).filter_map(|(_, agent)| agent.owner).collect()
+                let is_new = |id: &i64, online| before.get(id).is_none_or(|was| online && !was);
+                let came = agents.filter(|(agent, _)| is_new(&agent.id, agent.online));
+                came.filter_map(|(_, standing)| standing.owner).collect()
             }
             _ => BTreeSet::new(),
         };
@@ -71,6 +73,10 @@ impl Breakers {
         let traceless = self.last.as_ref().map(|last| traceless(last, decision)).unwrap_or_default();
         let gone = !traceless.is_empty();
         let lost = self.last.as_ref().map(|last| lost(last, decision)).unwrap_or_default();
+        // An agent does not come, run a job and go in less.
+        let far_apart = self.last.as_ref().is_some_and(|last| {
+            snapshot.taken_at.duration_since(last.snapshot.taken_at) >= SignedDuration::from_secs(5)
+        });
         let left: BTreeSet<ScaledJobId> = traceless.into_iter().flatten().collect();
         for (place, scaled_job) in (0..).zip(&decision.scaled_jobs) {
             let seen = self.scaled_jobs.entry(scaled_job.id.clone()).or_default();
@@ -99,7 +105,7 @@ impl Breakers {
             }
             if starts != Starts::Working || seen.unwanted >= FOR_CERTAIN || came.contains(&place) {
                 seen.at_most = None;
-            } else if left.contains(&scaled_job.id) {
+            } else if left.contains(&scaled_job.id) && far_apart {
                 seen.at_most = seen.at_most.map(|(_, last)| (last, last));
             }
         }

@@ -1,5 +1,5 @@
-//! What must hold of agents that are not believed: each has let a job wait for long enough, stays so until it does
-//! something, and is the only one that is tried at a time.
+//! What must hold of agents that are not believed: each has let a job wait for long enough, and stays so until it does
+//! something. That one is tried at a time is held by the cases of the core.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,8 +27,6 @@ pub(crate) struct Doubts {
     doubted: BTreeSet<i64>,
     /// Agents that were doubted and have been idle at each look since: a job between two looks shows in none.
     once_doubted: BTreeSet<i64>,
-    /// The agent that was doubted last, and the jobs that it let wait then.
-    tried: Option<(i64, BTreeSet<RequestId>)>,
     /// Since when a job is to run on an agent that is there, and nobody is doubted.
     awaited: BTreeMap<(RequestId, i64), SignedDuration>,
 }
@@ -54,9 +52,6 @@ impl Doubts {
         let snapshot = &decision.snapshot;
         let at = snapshot.agents_at;
         self.look(decision);
-        // With the first of its jobs that is gone, if only for a look, the trial may be over.
-        let queued: BTreeSet<RequestId> =
-            snapshot.jobs.iter().filter(|job| job.is_queued()).map(|job| job.id).collect();
         let doubted: BTreeSet<i64> = snapshot
             .agents
             .iter()
@@ -64,7 +59,6 @@ impl Doubts {
             .filter(|(_, standing)| standing.state == AgentState::NotTakingJobs)
             .map(|(agent, _)| agent.id)
             .collect();
-        self.tried = self.tried.take().filter(|(agent, jobs)| doubted.contains(agent) && jobs.is_subset(&queued));
         let before = std::mem::replace(&mut self.doubted, doubted);
         self.once_doubted.extend(&before);
         self.once_doubted.retain(|agent| self.idle.contains_key(agent));
@@ -92,10 +86,6 @@ impl Doubts {
             if longest < grace {
                 return Err(format!("{} is no longer believed, and let a job wait for {longest:#}", agent.name));
             }
-            if let Some((other, _)) = self.tried.as_ref().filter(|_| !held) {
-                return Err(format!("{} is no longer believed, while agent {other} is tried", agent.name));
-            }
-            self.tried = Some((agent.id, waits.iter().map(|job| job.id).collect()));
         }
         let in_doubt = held || !self.doubted.is_empty() || !before.is_empty();
         self.nobody_idles_for_ever(decision, grace, in_doubt)

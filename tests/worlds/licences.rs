@@ -1,19 +1,23 @@
 //! What must hold of the licences that a decision takes: no more than there are, and none left over while jobs wait for one.
 
+use std::collections::BTreeSet;
+
 use azp_scaler::{
     decision::{Decision, Placement},
-    job_request::{Order, Parallelism},
+    job_request::{Order, Parallelism, RequestId},
     parallel_jobs::Headroom,
 };
 
 use super::safety::Broken;
 
-/// `others` are the last decisions of other pools: of all that may hold licences, and of those that certainly do.
+/// `may_hold` and `hold` are the last decisions of other pools: of all that may hold licences, and of those that certainly
+/// do, as far as their jobs are `queued` still: Azure may have told of those that have begun since.
 pub(crate) fn check(
     decision: &Decision,
     headroom: Headroom,
     may_hold: &[&Decision],
     hold: &[&Decision],
+    queued: &BTreeSet<RequestId>,
 ) -> Result<(), Broken> {
     for parallelism in Parallelism::ALL {
         let Some(jobs) = decision.parallel_jobs.of(parallelism) else { continue };
@@ -27,10 +31,12 @@ pub(crate) fn check(
             others.iter().flat_map(|other| orders(other, parallelism, wanted)).collect()
         };
         let running = orders(decision, parallelism, runs).len().max(jobs.running as usize);
-        let elsewhere = at(hold, takes).len();
+        let elsewhere = at(hold, takes).iter().filter(|(.., id)| queued.contains(id)).count();
         let youngest = here.iter().max();
-        let in_front =
-            at(hold, waits).iter().filter(|other| youngest.is_some_and(|youngest| *other < youngest)).count();
+        let in_front = at(hold, waits)
+            .iter()
+            .filter(|other| queued.contains(&other.2) && youngest.is_some_and(|youngest| *other < youngest))
+            .count();
         if !here.is_empty() && running + here.len() + elsewhere + in_front > most {
             return Err(format!(
                 "{running} jobs run, {} have or get an agent, {elsewhere} in other pools, and {in_front} there wait in \

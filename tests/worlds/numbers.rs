@@ -99,13 +99,15 @@ fn running(decision: &Decision, owner: u32, now: Timestamp) -> BTreeSet<i64> {
     let prefix = format!("{}-", decision.scaled_jobs[owner as usize].id.name);
     let reserved = decision.snapshot.jobs.iter().filter_map(|job| job.agent.as_ref());
     let up = reserved.filter(|agent| agent.name.as_str().starts_with(&prefix) && is_up(decision, agent, now));
-    let holds = own(decision, owner).filter(|(agent, _)| agent.online && agent.assigned.is_some());
+    // What an older list says of agents' jobs is over.
+    let is_new = !is_older(decision);
+    let holds = own(decision, owner).filter(|(agent, _)| is_new && agent.online && agent.assigned.is_some());
     up.map(|agent| agent.id).chain(holds.map(|(agent, _)| agent.id)).collect()
 }
 
 fn is_up(decision: &Decision, reserved: &ReservedAgent, now: Timestamp) -> bool {
     let snapshot = &decision.snapshot;
-    let older = snapshot.agents_at < snapshot.taken_at;
+    let older = is_older(decision);
     match snapshot.agents.iter().find(|agent| agent.id == reserved.id) {
         Some(agent) if agent.online => true,
         Some(_) if older && !reserved.offline => true,
@@ -114,12 +116,17 @@ fn is_up(decision: &Decision, reserved: &ReservedAgent, now: Timestamp) -> bool 
     }
 }
 
-/// The ScaledJob's agents that are online and will run no job.
+/// Whether the agents were asked for before the jobs: some may have left.
+fn is_older(decision: &Decision) -> bool {
+    decision.snapshot.agents_at < decision.snapshot.taken_at
+}
+
+/// The ScaledJob's agents that are online and will run no job, as far as that is known.
 fn useless(decision: &Decision, owner: u32, reserved: &BTreeSet<i64>) -> u32 {
     let useless = own(decision, owner).filter(|(agent, state)| {
         let busy = agent.assigned.is_some() || reserved.contains(&agent.id);
         let never = agent.last_completed.is_some() || !agent.enabled || *state == AgentState::NotTakingJobs;
-        agent.online && !busy && never
+        !is_older(decision) && agent.online && !busy && never
     });
     u32::try_from(useless.count()).unwrap_or(u32::MAX)
 }

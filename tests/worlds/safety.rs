@@ -6,6 +6,7 @@ use azp_scaler::{
     decision::{Answer, Decision, Starts},
     simulator::{
         World,
+        organization::SimulatedPool,
         virtual_run::{Conditions, Told, Trouble},
     },
     snapshot::Snapshot,
@@ -147,7 +148,8 @@ impl Safety {
                 .filter(|(_, other)| now.duration_since(other.decided_at) < SHORTEST_KEPT - JITTER)
                 .filter_map(|(_, other)| other.decision.as_deref())
                 .collect();
-            licences::check(decision, headroom, &may_hold, &hold)?;
+            let queued = world.pools().flat_map(SimulatedPool::queued).map(|request| request.id).collect();
+            licences::check(decision, headroom, &may_hold, &hold, &queued)?;
         }
         Ok(())
     }
