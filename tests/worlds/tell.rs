@@ -21,7 +21,7 @@ const BOUNDS: [(&[Cause], f64); 3] = [
 ];
 
 /// How many pods a minute may be started of a broken image that a job waits for.
-const BROKEN_PER_MINUTE: f64 = 8.0;
+const BROKEN_PER_MINUTE: f64 = 10.0;
 
 /// Of a thousand agents, how many may be started twice where there are many of them: a scaler that forgets to whom it has
 /// given jobs starts 0.4, ours less than 0.1.
@@ -29,7 +29,7 @@ const TWICE_OF_MANY: f64 = 0.25;
 const MANY: u64 = 50_000;
 
 /// With less time than this, a single world makes too much of a difference.
-const ENOUGH: Duration = Duration::from_hours(2);
+const ENOUGH: Duration = Duration::from_hours(20);
 
 /// What there is too much of.
 pub(crate) fn excessive(totals: &Totals) -> Option<String> {
