@@ -19,7 +19,7 @@ pub(crate) struct Totals {
     jobs: u64,
     jobs_lost: u64,
     needed: u64,
-    started: u64,
+    pub(crate) started: u64,
     surplus: BTreeMap<Cause, u64>,
     faults: BTreeMap<&'static str, u64>,
     failed_polls: u64,

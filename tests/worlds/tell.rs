@@ -16,15 +16,20 @@ pub(crate) fn word(passed: bool) -> &'static str {
 /// Causes that no fault excuses, with how many of a thousand agents may be surplus by them.
 const BOUNDS: [(&[Cause], f64); 3] = [
     (&[Cause::StartedTwice], 4.0),
-    (&[Cause::WasIdle, Cause::ForeignCameFree, Cause::OtherScaledJob], 40.0),
+    (&[Cause::WasIdle, Cause::ForeignCameFree, Cause::OtherScaledJob], 15.0),
     (&[Cause::StaleJob, Cause::StaleAgent], 40.0),
 ];
 
 /// How many pods a minute may be started of a broken image that a job waits for.
-const BROKEN_PER_MINUTE: f64 = 8.0;
+const BROKEN_PER_MINUTE: f64 = 10.0;
+
+/// Of a thousand agents, how many may be started twice where there are many of them: a scaler that forgets to whom it has
+/// given jobs starts 0.4, ours less than 0.1.
+const TWICE_OF_MANY: f64 = 0.25;
+const MANY: u64 = 50_000;
 
 /// With less time than this, a single world makes too much of a difference.
-const ENOUGH: Duration = Duration::from_hours(2);
+const ENOUGH: Duration = Duration::from_hours(20);
 
 /// What there is too much of.
 pub(crate) fn excessive(totals: &Totals) -> Option<String> {
@@ -32,10 +37,12 @@ pub(crate) fn excessive(totals: &Totals) -> Option<String> {
     if totals.broken >= ENOUGH && broken > BROKEN_PER_MINUTE {
         return Some(format!("{broken:.2} pods a minute of a broken image, {BROKEN_PER_MINUTE:.1} may be"));
     }
-    let over = BOUNDS.iter().find(|(causes, most)| totals.per_mille(causes) > *most)?;
+    let twice = (&[Cause::StartedTwice][..], TWICE_OF_MANY);
+    let bounds = BOUNDS.iter().copied().chain((totals.started >= MANY).then_some(twice));
+    let over = bounds.into_iter().find(|(causes, most)| totals.per_mille(causes) > *most)?;
     let names: Vec<&str> = over.0.iter().map(|cause| cause.text()).collect();
     Some(format!(
-        "{:.1} of a thousand agents are surplus because: {}; at most {:.1} may be",
+        "{:.2} of a thousand agents are surplus because: {}; at most {:.2} may be",
         totals.per_mille(over.0),
         names.join(", or "),
         over.1
