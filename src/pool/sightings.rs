@@ -63,6 +63,11 @@ impl Sightings {
         self.agents.get(&agent).map(|sighting| sighting.registered)
     }
 
+    /// Whether an agent has idled before the last look, too: not one that has run a job since the look before.
+    pub(super) fn has_stayed_idle(&self, agent: i64) -> bool {
+        self.idle_since(agent).is_some_and(|since| Some(since) != self.seen_at)
+    }
+
     /// Since when an agent has been up, enabled and without a job, where it is.
     pub(super) fn idle_since(&self, agent: i64) -> Option<Timestamp> {
         self.agents.get(&agent)?.idle_since

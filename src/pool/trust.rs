@@ -77,7 +77,7 @@ impl Trust {
         if self.distrusted.is_empty() && self.held.is_empty() {
             return;
         }
-        let is_idle = |agent: &i64| sightings.idle_since(*agent).is_some();
+        let is_idle = |agent: &i64| sightings.has_stayed_idle(*agent);
         self.distrusted.retain(|agent| is_idle(agent) || planted!(NeverForgiven));
         if planted!(ForgivenAtOnce) {
             self.distrusted.clear();

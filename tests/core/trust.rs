@@ -138,6 +138,15 @@ fn an_agent_that_takes_a_job_is_believed_again() {
 }
 
 #[test]
+fn an_agent_that_runs_a_job_between_two_looks_is_believed_again() {
+    let mut scene = Scene::new([trigger("T", "")]);
+    let (queue, slow) = (jobs(1, 3, &[]), agent("vm-1", ""));
+    scene.look_for(70, &queue, std::slice::from_ref(&slow));
+    let (_, decision) = scene.look(&queue[1..], &[finished_one(slow)]);
+    assert_eq!(state(&decision, "vm-1"), AgentState::Idle);
+}
+
+#[test]
 fn an_agent_is_not_blamed_for_jobs_that_come_and_go() {
     let mut scene = Scene::new([trigger("T", "")]);
     let (idle, runner) = (agent("vm-1", ""), agent("vm-2", ""));
