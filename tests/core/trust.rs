@@ -112,6 +112,21 @@ fn two_agents_that_hang_beside_one_job_do_not_starve_it() {
 }
 
 #[test]
+fn a_proof_frees_the_place_though_other_jobs_are_on_trial() {
+    let mut scene = Scene::new([trigger("T", "docker, gpu")]);
+    let (docker, gpu) = (agent("vm-1", "docker"), agent("vm-2", "gpu"));
+    let queue = [job(1, &["docker"]), job(2, &["docker"]), job(3, &["gpu"])];
+    let (_, decision) = scene.look_for(65, &queue, &[docker.clone(), gpu.clone()]);
+    assert_eq!(state(&decision, "vm-1"), AgentState::NotTakingJobs);
+    assert_eq!(placement(&decision, 3).label(), "idle-agent");
+    let newcomer = agent("T-new", "docker, gpu");
+    let jobs = [queue[0].clone().on(&newcomer), queue[1].clone(), queue[2].clone()];
+    let (_, decision) = scene.look_for(2, &jobs, &[docker, gpu, busy(&newcomer, 1)]);
+    assert_eq!(state(&decision, "vm-2"), AgentState::NotTakingJobs);
+    assert_eq!(placement(&decision, 3).label(), "assigned");
+}
+
+#[test]
 fn an_agent_whose_jobs_others_take_does_not_keep_the_place_for_ever() {
     let mut scene = Scene::new([trigger("T", "docker, gpu")]);
     let (slow, runner, gpu) = (agent("vm-1", "docker"), agent("vm-2", "docker"), agent("vm-3", "gpu"));
