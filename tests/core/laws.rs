@@ -340,7 +340,7 @@ fn in_tight_worlds_a_move_too_many_is_rare() {
         (worlds, too_many, moves_in_all) = (worlds + 1, too_many + moved - least, moves_in_all + least);
     }
     assert!(
-        moves_in_all > 100 && too_many * 200 <= worlds,
+        moves_in_all > 100 && too_many * 1_000 <= worlds,
         "{too_many} moves too many in {worlds} worlds of {moves_in_all}"
     );
 }
