@@ -14,7 +14,10 @@
 //!    └────────────────────an own agent came───────────────┴──interval doubled────┘
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::LazyCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -131,7 +134,8 @@ impl Breakers {
             return false;
         }
         let mut changed = false;
-        let gone = gone(&decision.snapshot);
+        // Worked out only where a probe is waited for.
+        let gone = LazyCell::new(|| gone(&decision.snapshot));
         let agents = decision.snapshot.agents.iter().zip(&decision.agents);
         let owners = agents.filter(|(agent, _)| came.contains(&agent.id)).filter_map(|(_, standing)| standing.owner);
         let working: Vec<&ScaledJobId> = owners.map(|owner| &decision.scaled_jobs[owner as usize].id).collect();

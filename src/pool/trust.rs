@@ -83,6 +83,9 @@ impl Trust {
             self.distrusted.clear();
         }
         self.probation = self.probation.filter(|probation| is_idle(&probation.agent));
+        if self.held.is_empty() {
+            return;
+        }
         let queued: BTreeSet<RequestId> =
             snapshot.jobs.iter().filter(|job| job.is_queued()).map(|job| job.id).collect();
         let stands = |witness: &i64| is_idle(witness) || planted!(WitnessGoneStillHeld);
