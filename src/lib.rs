@@ -7,10 +7,10 @@
 //!
 //! - The pure core, without async, I/O, clock or wire formats (`now` is an argument), each knowing only those before it:
 //!   [`wording`], [`caseless`], [`version`], [`demand`], [`capability`], [`job_request`],
-//!   [`parallel_jobs`], [`agent`], [`snapshot`], [`builtin`], [`trigger`], [`decision`], [`scaling`], [`assignment`], [`pool`], [`explain`].
+//!   [`parallel_jobs`], [`agent`], [`snapshot`], [`builtin`], [`trigger`], [`cluster_view`], [`decision`], [`scaling`], [`assignment`], [`pool`], [`explain`].
 //! - Where the edges meet, in channels of snapshots: [`pools`]; what they speak and count: [`protocol`], [`metrics`],
 //!   [`job_waits`].
-//! - The edges, which never know each other: [`azure_devops`], [`external_scaler`], [`web`], [`simulator`].
+//! - The edges, which never know each other: [`azure_devops`], [`external_scaler`], `kubernetes` (a feature), [`web`], [`simulator`].
 //! - Above them: [`config`], [`telemetry`], [`app`], [`cli`].
 //!
 //! - For tests only, and in no release: `planted`, faults that the tests must find.
@@ -44,6 +44,7 @@ pub mod builtin;
 pub mod capability;
 pub mod caseless;
 pub mod cli;
+pub mod cluster_view;
 pub mod config;
 pub mod decision;
 pub mod demand;
@@ -51,6 +52,8 @@ pub mod explain;
 pub mod external_scaler;
 pub mod job_request;
 pub mod job_waits;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod metrics;
 pub mod parallel_jobs;
 #[cfg(feature = "planted-faults")]
