@@ -145,6 +145,7 @@ fn main() {
             distrusted: &BTreeSet::new(),
             held: &BTreeMap::new(),
             starts: &[],
+            cluster: &[],
             now: NOW,
         };
         let (first, _) = decide(&world);

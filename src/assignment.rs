@@ -23,6 +23,7 @@ mod matching;
 mod offers;
 mod ownership;
 mod placing;
+mod pods;
 mod queue;
 mod search;
 mod seating;
@@ -35,18 +36,15 @@ use std::{
 use jiff::Timestamp;
 
 use self::{
-    census::{Census, Own},
-    licences::Licences,
-    offers::offers,
-    ownership::Owners,
-    placing::Takers,
+    census::Census, licences::Licences, offers::offers, ownership::Owners, placing::Takers, pods::Pods,
     queue::WaitingJobs,
 };
 use crate::{
+    cluster_view::{InCluster, Trouble},
     decision::{Decision, Placement, ScaledJobDecision, Starts, TriggerDecision},
     job_request::RequestId,
     parallel_jobs::{Caps, Each, Report},
-    scaling::{self, Counts, OwnAgents},
+    scaling::{self, Counts, Own, OwnAgents, OwnJobs},
     snapshot::Snapshot,
     trigger::{ScaledJobId, Strategy, Trigger},
 };
@@ -69,10 +67,15 @@ pub struct World<'a> {
     /// Queued jobs that something in Azure holds, each with the number of an idle agent that does not take it.
     pub held: &'a BTreeMap<RequestId, i64>,
     /// For each of the [`scaled_jobs`], whether its agents come; or nothing at all.
-    pub starts: &'a [Starts],
+    pub starts: &'a [StartsOf],
+    /// For each of the [`scaled_jobs`], what the cluster knows of it; or nothing at all.
+    pub cluster: &'a [Option<InCluster>],
     /// What time it is.
     pub now: Timestamp,
 }
+
+/// Whether a ScaledJob's agents come, and why not, where that is known.
+pub type StartsOf = (Starts, Option<Arc<Trouble>>);
 
 /// The ScaledJobs of triggers that are in the order of their ids, each once.
 #[must_use]
@@ -94,9 +97,10 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
         .map(|first| first.is_some_and(|first| first.trigger.strategy == Strategy::ScaledObject))
         .map(|takes_jobs_on| takes_jobs_on && !planted!(ScaledObjectIsSpent))
         .collect();
-    let owners = Owners::new(triggers.iter().map(|trigger| (&*trigger.trigger, trigger.scaled_job)));
+    let pods = Pods::of(world.cluster, &takes_jobs_on);
+    let owners = Owners::new(triggers.iter().map(|trigger| (&*trigger.trigger, trigger.scaled_job)), &pods);
     let mut census = Census::take(snapshot, &owners, &takes_jobs_on, world.distrusted, now);
-    let mut scaled_jobs = counted(ids, &census, &triggers, world.starts);
+    let mut scaled_jobs = counted(ids, &census, &triggers, world);
 
     let waiting = WaitingJobs::of(snapshot, world.homes, world.held);
     let takers = Takers::of(snapshot, &waiting, &census, &triggers, &scaled_jobs);
@@ -112,6 +116,9 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
                     scaled_jobs[owner as usize].matched += 1;
                     scaled_jobs[owner as usize].others -= 1;
                 }
+            }
+            Placement::StartingAgent { trigger } => {
+                scaled_jobs[triggers[trigger as usize].scaled_job as usize].matched_starting += 1;
             }
             Placement::Assigned { trigger }
                 if settling_until.is_some() && !starts_while_settling(&triggers[trigger as usize]) =>
@@ -154,24 +161,44 @@ fn counted(
     ids: Vec<ScaledJobId>,
     census: &Census,
     triggers: &[TriggerDecision],
-    starts: &[Starts],
+    world: &World<'_>,
 ) -> Vec<ScaledJobDecision> {
     let counted = ids.into_iter().zip(&census.own).enumerate().map(|(place, (id, own))| {
         // The triggers of a ScaledJob share its maximum; while it is edited, the smaller of two holds.
         let own_triggers = || triggers.iter().filter(|trigger| trigger.scaled_job as usize == place);
         let max = own_triggers().map(|trigger| trigger.trigger.max_replicas).min().unwrap_or(0);
         let target = own_triggers().map(|trigger| trigger.trigger.target).next().unwrap_or(1);
-        let starts = starts.get(place).copied().unwrap_or_default();
-        let taken = if planted!(CapacityForgetsOnline) { 0 } else { own.online };
+        let (starts, trouble) = world.starts.get(place).cloned().unwrap_or_default();
+        let cluster = world.cluster.get(place).cloned().flatten();
+        let taken = match &cluster {
+            _ if planted!(CapacityForgetsOnline) => 0,
+            Some(cluster) if !planted!(CapacityForgetsJobs) => cluster.view.unfinished(),
+            _ => own.online,
+        };
         let most = max + u32::from(planted!(CapacityOffByOne));
+        let is_paused = cluster.as_ref().is_some_and(|cluster| cluster.view.is_paused) && !planted!(PausedStarts);
         let may_start = match starts {
+            _ if is_paused => 0,
             Starts::Working => most.saturating_sub(taken),
             Starts::Failing { .. } => 0,
             Starts::Probing { .. } => most.saturating_sub(taken).min(1),
         };
         let room = may_start.saturating_mul(if planted!(CapacityForgetsTarget) { 1 } else { target });
-        let Own { running, others, unusable, .. } = *own;
-        ScaledJobDecision { id, matched: 0, running, others, unusable, may_start, room, starts }
+        let census::Own { running, others, unusable, idle, .. } = *own;
+        ScaledJobDecision {
+            id,
+            matched: 0,
+            running,
+            others,
+            unusable,
+            idle,
+            may_start,
+            room,
+            starts,
+            trouble,
+            cluster,
+            matched_starting: 0,
+        }
     });
     counted.collect()
 }
@@ -206,6 +233,23 @@ fn hold(world: &World<'_>, jobs: &mut [Placement]) {
     }
 }
 
+/// What KEDA subtracts, where a ScaledJob may start so many agents beyond those that jobs need.
+fn own_of(scaled_job: &ScaledJobDecision, trigger: &Trigger, left: u32) -> Own {
+    let ScaledJobDecision { matched, running, others, unusable, idle, matched_starting, starts, .. } = *scaled_job;
+    let cluster = scaled_job.cluster.as_ref().filter(|_| trigger.strategy != Strategy::ScaledObject);
+    let Some(cluster) = cluster.filter(|_| !planted!(ViewNotCounted)) else {
+        return Own::Agents(OwnAgents { matched, running, others, unusable });
+    };
+    // The minimum is a number of idle agents on top of those that jobs need.
+    let waiting = (idle - matched) + (cluster.starting - matched_starting);
+    let missing = trigger.min_replicas.saturating_sub(if planted!(MinimumCountsNobody) { 0 } else { waiting });
+    Own::Jobs(OwnJobs {
+        unfinished: cluster.view.unfinished(),
+        pending: cluster.view.pending(),
+        to_keep: if starts == Starts::Working || planted!(BrokenKeptWarm) { missing.min(left) } else { 0 },
+    })
+}
+
 /// Turns the counts into what KEDA is told.
 fn answer_all(
     snapshot: &Snapshot,
@@ -228,7 +272,8 @@ fn answer_all(
         .iter()
         .zip(&firsts)
         .map(|(trigger, first)| {
-            let matched = if *first { scaled_jobs[trigger.scaled_job as usize].matched } else { 0 };
+            let scaled_job = &scaled_jobs[trigger.scaled_job as usize];
+            let matched = if *first { scaled_job.matched + scaled_job.matched_starting } else { 0 };
             let left = &mut left[trigger.scaled_job as usize];
             let to_start = scaling::agents_to_start(trigger.given, matched, trigger.trigger.target);
             let to_start = if planted!(EachTriggerRoundsUp) { to_start } else { to_start.min(*left) };
@@ -251,11 +296,11 @@ fn answer_all(
         if settling && !starts_while_settling(trigger) {
             continue;
         }
-        let ScaledJobDecision { matched, running, others, unusable, .. } = scaled_jobs[trigger.scaled_job as usize];
-        let own =
-            (first || planted!(EachTriggerCountsAgents)).then_some(OwnAgents { matched, running, others, unusable });
+        let place = trigger.scaled_job as usize;
+        let own = (first || planted!(EachTriggerCountsAgents))
+            .then(|| own_of(&scaled_jobs[place], &trigger.trigger, left[place]));
         trigger.to_start = to_start;
-        let any_to_start = any_to_start[trigger.scaled_job as usize];
+        let any_to_start = any_to_start[place];
         trigger.answer = Ok(scaling::answer(&trigger.trigger, Counts { to_start, any_to_start, own }));
     }
 }

@@ -158,6 +158,23 @@ impl StartFailure {
     }
 }
 
+/// What a decision needs to know of a ScaledJob that the cluster knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InCluster {
+    /// As it stands.
+    pub view: Arc<ScaledJobView>,
+    /// Unfinished Kubernetes Jobs whose agents have not been seen yet and may still come.
+    pub starting: u32,
+}
+
+impl InCluster {
+    /// The names of the agents that are there or may come: those of the pods of unfinished Kubernetes Jobs.
+    pub fn agents(&self) -> impl Iterator<Item = &Caseless> {
+        let unfinished = self.view.jobs.iter().filter(|job| job.is_unfinished());
+        unfinished.flat_map(|job| &job.pods).map(|pod| &pod.agent)
+    }
+}
+
 impl KubernetesJob {
     /// Whether KEDA counts it as running.
     #[must_use]

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use crate::{
     capability::CapabilitySet,
+    cluster_view::{InCluster, Trouble},
     parallel_jobs::Each,
     snapshot::Snapshot,
     trigger::{ScaledJobId, Trigger},
@@ -143,12 +144,20 @@ pub struct ScaledJobDecision {
     pub others: u32,
     /// Those of `others` that could never serve a job (U).
     pub unusable: u32,
+    /// Own agents that are idle, those included that a queued job is matched to.
+    pub idle: u32,
     /// Agents that it may start now.
     pub may_start: u32,
     /// The same, in jobs.
     pub room: u32,
     /// Whether the agents that KEDA starts for it come.
     pub starts: Starts,
+    /// Why they don't, where the cluster tells.
+    pub trouble: Option<Arc<Trouble>>,
+    /// What the cluster knows of it, where it tells.
+    pub cluster: Option<InCluster>,
+    /// Its agents that are starting, and that a queued job is matched to.
+    pub matched_starting: u32,
 }
 
 /// Whether the agents that KEDA starts for a ScaledJob come.
@@ -189,6 +198,11 @@ pub enum Placement {
         /// Which agent.
         agent: u32,
     },
+    /// An agent that can take it is starting; only the cluster tells.
+    StartingAgent {
+        /// The trigger whose agent it is.
+        trigger: u32,
+    },
     /// A trigger starts an agent for it.
     Assigned {
         /// Which trigger.
@@ -227,7 +241,7 @@ impl Placement {
             Self::Running { .. } => "running",
             Self::LostAgent { .. } => "lost-agent",
             Self::IdleAgent { .. } => "idle-agent",
-            Self::Assigned { .. } => "assigned",
+            Self::StartingAgent { .. } | Self::Assigned { .. } => "assigned",
             Self::WaitingForCapacity => "waiting-for-capacity",
             Self::WaitingForParallelJob => "waiting-for-parallel-job",
             Self::StartFailing { .. } => "start-failing",

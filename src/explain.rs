@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     caseless::Caseless,
+    cluster_view::Trouble,
     decision::{AgentStanding, AgentState, Decision, ParallelJobs, Placement, Starts, TriggerDecision},
     demand::{Demand, DemandSet},
     job_request::JobRequest,
@@ -50,6 +51,10 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
             let name = &decision.snapshot.agents[agent as usize].name;
             (format!("agent `{name}` is online and idle and can take it, so none is started"), Vec::new())
         }
+        Placement::StartingAgent { trigger } => (
+            format!("an agent of {} is starting and can take it, so no other is started", owner_of(decision, trigger)),
+            Vec::new(),
+        ),
         Placement::Assigned { trigger } => {
             let summary = format!("{} starts an agent for it", owner_of(decision, trigger));
             (summary, standings(decision, all_but(decision, trigger), demands))
@@ -146,11 +151,18 @@ fn starts_fail(decision: &Decision, trigger: u32, now: Timestamp) -> String {
         }
         Starts::Probing { .. } | Starts::Working => "now for another job".to_owned(),
     };
+    let trouble = scaled_job.trouble.as_deref().map(told).unwrap_or_default();
     format!(
-        "{id} fits, but the agents that KEDA starts for it don't register; one at a time is tried, {next}. See what becomes \
-         of its pods: `kubectl get pods -n {}`",
+        "{id} fits, but the agents that KEDA starts for it don't register{trouble}; one at a time is tried, {next}. See what \
+         becomes of its pods: `kubectl get pods -n {}`",
         id.namespace
     )
+}
+
+/// Why starts fail, as the cluster tells it.
+fn told(trouble: &Trouble) -> String {
+    let Trouble { reason, message } = trouble;
+    if message.is_empty() { format!(" ({})", reason.label()) } else { format!(" ({}: {message})", reason.label()) }
 }
 
 /// The triggers that a job was not meant for.
@@ -189,9 +201,13 @@ fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet)
         return format!("{name} leaves jobs without demands to others (`jobsWithoutDemands: leave`)");
     }
     let own = &decision.scaled_jobs[trigger.scaled_job as usize];
+    if own.cluster.as_ref().is_some_and(|cluster| cluster.view.is_paused) {
+        return format!("{name} fits, but is paused (`autoscaling.keda.sh/paused`), so it starts nothing");
+    }
     if let Starts::Failing { since, .. } | Starts::Probing { since } = own.starts {
+        let trouble = own.trouble.as_deref().map(told).unwrap_or_default();
         return format!(
-            "{name} fits, but the agents that KEDA starts for it don't register; since {since:.0} one at a time is tried"
+            "{name} fits, but the agents that KEDA starts for it don't register{trouble}; since {since:.0} one at a time is tried"
         );
     }
     let given: u32 = decision.given_to(trigger.scaled_job);

@@ -15,22 +15,38 @@ mod known;
 mod memory;
 mod patience;
 mod sightings;
+mod start_times;
 mod starts;
 mod trust;
+mod watched;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::known::MOST_TRIGGERS;
-use self::{known::Known, memory::Memory, sightings::Sightings, starts::Breakers, trust::Trust};
+use self::{
+    known::Known,
+    memory::Memory,
+    sightings::Sightings,
+    starts::Breakers,
+    trust::Trust,
+    watched::{Outcome, Watched},
+};
+pub use self::{
+    known::MOST_TRIGGERS,
+    start_times::{Stage, StartUp},
+};
 use crate::{
     assignment::{self, World},
+    cluster_view::{ClusterView, InCluster, ScaledJobView, StartFailure},
     decision::{Answer, Decision, Placement, Refusal},
     job_request::RequestId,
     parallel_jobs::Ledger,
     snapshot::Snapshot,
-    trigger::{Strategy, Trigger, TriggerId},
+    trigger::{ScaledJobId, Strategy, Trigger, TriggerId},
 };
 
 /// The section `[decisions]`: how long things may take before they are no longer believed.
@@ -42,6 +58,8 @@ pub struct Rules {
     pub idle_agent_grace: SignedDuration,
     /// How long the first agent of a ScaledJob that wants some may take to register.
     pub start_timeout: SignedDuration,
+    /// After how many failed starts in a row a ScaledJob is probed, not fed.
+    pub failed_starts: u32,
 }
 
 impl Default for Rules {
@@ -50,6 +68,7 @@ impl Default for Rules {
             settle: SignedDuration::from_secs(30),
             idle_agent_grace: SignedDuration::from_secs(60),
             start_timeout: SignedDuration::from_mins(5),
+            failed_starts: 3,
         }
     }
 }
@@ -66,6 +85,12 @@ pub struct Pool {
     sightings: Sightings,
     trust: Trust,
     breakers: Breakers,
+    watched: Watched,
+    start_failures: BTreeMap<StartFailure, u64>,
+    /// What the cluster shows now, where it does.
+    view: Option<Arc<ClusterView>>,
+    /// The triggers that the cluster shows, asked about or not; nothing before they were announced.
+    announced: Option<BTreeMap<ScaledJobId, Vec<Arc<Trigger>>>>,
     decision: Option<Arc<Decision>>,
     /// Whether the decision must be made anew though nothing was seen: a probe was told.
     outdated: bool,
@@ -85,11 +110,65 @@ impl Pool {
             memory: Memory::default(),
             sightings: Sightings::default(),
             trust: Trust::new(rules.idle_agent_grace),
-            breakers: Breakers::new(rules.start_timeout),
+            breakers: Breakers::new(rules.start_timeout, rules.failed_starts),
+            watched: Watched::default(),
+            start_failures: BTreeMap::new(),
+            view: None,
+            announced: None,
             decision: None,
             outdated: false,
             newest: None,
         }
+    }
+
+    /// Takes in what the cluster shows now; nothing where its view is lost.
+    pub fn see(&mut self, view: Option<Arc<ClusterView>>) {
+        let is_same = match (&self.view, &view) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same || planted!(FirstViewKept) && self.view.is_some() && view.is_some() {
+            return;
+        }
+        if let (Some(old), Some(new)) = (&self.view, &view) {
+            let deleted = old.scaled_jobs.keys().filter(|id| !new.scaled_jobs.contains_key(id));
+            deleted.for_each(|id| self.known.forget_all(id));
+        }
+        self.outdated |= self.concerns(view.as_deref());
+        self.view = view;
+    }
+
+    /// Whether another view of the cluster would change anything here.
+    fn concerns(&self, view: Option<&ClusterView>) -> bool {
+        let (Some(old), Some(new)) = (&self.view, view) else { return true };
+        let Some(decision) = &self.decision else { return true };
+        decision.scaled_jobs.iter().any(|scaled_job| {
+            match (old.scaled_jobs.get(&scaled_job.id), new.scaled_jobs.get(&scaled_job.id)) {
+                (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
+                (old, new) => old.is_some() != new.is_some(),
+            }
+        })
+    }
+
+    /// Takes in which triggers ask about this pool, as the cluster shows them.
+    pub fn announce(&mut self, triggers: Vec<Arc<Trigger>>) {
+        let mut announced: BTreeMap<ScaledJobId, Vec<Arc<Trigger>>> = BTreeMap::new();
+        for trigger in triggers.into_iter().take(MOST_TRIGGERS) {
+            announced.entry(trigger.id.scaled_job.clone()).or_default().push(trigger);
+        }
+        self.announced = Some(announced);
+        self.outdated = true;
+    }
+
+    /// How long agents took to start that the metrics were not told of yet.
+    pub fn take_start_ups(&mut self) -> Vec<StartUp> {
+        self.watched.take_untold()
+    }
+
+    /// The starts that failed and that the metrics were not told of yet, by their reasons.
+    pub fn take_start_failures(&mut self) -> BTreeMap<StartFailure, u64> {
+        std::mem::take(&mut self.start_failures)
     }
 
     /// Notes that a question was asked, whether or not it can be answered: what KEDA asks about exists.
@@ -180,10 +259,66 @@ impl Pool {
         }
     }
 
+    /// The triggers there are, in the order of their ids: those that KEDA asks about, and those that it will.
+    fn triggers(&self) -> Vec<Arc<Trigger>> {
+        let mut triggers = self.known.triggers();
+        let (Some(announced), Some(view)) = (&self.announced, &self.view) else { return triggers };
+        let mut missing = Vec::new();
+        for (id, announced) in announced.iter().filter(|(id, _)| view.scaled_jobs.contains_key(*id)) {
+            let from = triggers.partition_point(|asked| asked.id.scaled_job < *id);
+            let to = triggers.partition_point(|asked| asked.id.scaled_job <= *id);
+            let asked = &triggers[from..to];
+            // What KEDA asks about is what it has; where that is something else, the ScaledJob has just been edited.
+            if asked.iter().all(|asked| announced.iter().any(|trigger| trigger.id == asked.id))
+                && !planted!(AnnouncedIgnored)
+            {
+                missing.extend(announced.iter().filter(|new| asked.iter().all(|asked| asked.id != new.id)).cloned());
+            }
+        }
+        triggers.extend(missing);
+        triggers.sort_by(|one, other| one.id.cmp(&other.id));
+        triggers
+    }
+
+    /// What the cluster shows of each ScaledJob, and what has become of its starts since the last look.
+    fn look_at_cluster(
+        &mut self,
+        triggers: &[Arc<Trigger>],
+        ids: &[ScaledJobId],
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Vec<Option<InCluster>> {
+        let Some(view) = self.view.clone() else { return Vec::new() };
+        self.breakers.retain(|id| view.scaled_jobs.contains_key(id));
+        let outcomes = self.watched.look(&view, ids, snapshot, self.rules.start_timeout, now);
+        for (id, outcome) in outcomes {
+            match outcome {
+                Outcome::Came => self.breakers.came(&id),
+                Outcome::Failed { trouble, is_overtaken } => {
+                    *self.start_failures.entry(trouble.reason).or_default() += 1;
+                    if !is_overtaken && self.breakers.failed(&id, &trouble, now) {
+                        self.watched.give_up(&id);
+                    }
+                }
+            }
+        }
+        let mut cluster = self.watched.in_cluster(&view, ids);
+        for (id, shown) in ids.iter().zip(&mut cluster) {
+            let own = || triggers.iter().filter(|trigger| trigger.id.scaled_job == *id);
+            *shown = shown.take().filter(|shown| is_told_by_pods(&shown.view, own));
+        }
+        cluster
+    }
+
     fn decide(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
-        let Self { id, settling_until, known, memory, sightings, trust, breakers, .. } = self;
-        let triggers = known.triggers();
+        let triggers = self.triggers();
         let scaled_jobs = assignment::scaled_jobs(&triggers);
+        let cluster = self.look_at_cluster(&triggers, &scaled_jobs, snapshot, now);
+        let Self { id, known, memory, sightings, trust, breakers, .. } = self;
+        // Where the cluster shows all that will ask, there is nobody to wait for.
+        let shown = self.view.is_some() && self.announced.is_some() && !planted!(SettlesInSpiteOfTheView);
+        let settling_until = self.settling_until.filter(|_| !shown);
+        let on_its_way = |place: usize| matches!(&cluster.get(place), Some(Some(shown)) if shown.starting > 0);
         let mut homes = memory.homes(snapshot, &scaled_jobs);
         let came = sightings.look(snapshot);
         let left = if breakers.are_idle() { BTreeSet::new() } else { memory.left(snapshot) };
@@ -194,11 +329,12 @@ impl Pool {
                     snapshot,
                     triggers: &triggers,
                     homes,
-                    settling_until: *settling_until,
+                    settling_until,
                     caps: &caps,
                     distrusted: trust.distrusted(),
                     held: trust.held(),
-                    starts: &breakers.starts(&scaled_jobs, now),
+                    starts: &breakers.starts(&scaled_jobs, on_its_way, now),
+                    cluster: &cluster,
                     now,
                 })
             };
@@ -222,4 +358,13 @@ fn given(decision: &Decision, trigger: usize) -> Vec<RequestId> {
         |(_, placement)| matches!(placement, Placement::Assigned { trigger: starter } if *starter as usize == trigger),
     );
     given.map(|(job, _)| job.id).collect()
+}
+
+/// Whether a ScaledJob's agents can be told by its pods: they bear their names, and none of them works for another pool.
+fn is_told_by_pods<'a, T: Iterator<Item = &'a Arc<Trigger>>>(view: &ScaledJobView, own: impl Fn() -> T) -> bool {
+    let mut agents = view.jobs.iter().flat_map(|job| &job.pods).map(|pod| &pod.agent).peekable();
+    let bear_their_names = agents.peek().is_none()
+        || agents.any(|agent| own().any(|trigger| trigger.agent_names.matches(agent)))
+        || planted!(NamelessPodsCounted);
+    bear_their_names && view.triggers.len() <= own().count().max(1)
 }

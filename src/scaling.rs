@@ -15,7 +15,27 @@ pub struct Counts {
     /// Whether any trigger of its ScaledJob is to start an agent.
     pub any_to_start: bool,
     /// The ScaledJob's own agents; none for all of its triggers but the first, since KEDA adds the values up.
-    pub own: Option<OwnAgents>,
+    pub own: Option<Own>,
+}
+
+/// What KEDA subtracts from the value, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// As Azure shows it: the agents that are registered.
+    Agents(OwnAgents),
+    /// As the cluster shows it: the very Kubernetes Jobs that KEDA counts.
+    Jobs(OwnJobs),
+}
+
+/// A ScaledJob's Kubernetes Jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnJobs {
+    /// Those that KEDA counts as running (K).
+    pub unfinished: u32,
+    /// Those of them that KEDA counts as pending (P).
+    pub pending: u32,
+    /// Idle agents to start beyond those that jobs need, so that the minimum is idle.
+    pub to_keep: u32,
 }
 
 /// A ScaledJob's own agents that are registered.
@@ -47,9 +67,39 @@ pub fn agents_to_start(given: u32, matched: u32, target: u32) -> u32 {
 #[must_use]
 pub fn answer(trigger: &Trigger, counts: Counts) -> Answer {
     let Counts { to_start, any_to_start, own } = counts;
-    let own = own.map(with_faults);
+    let agents = match own {
+        Some(Own::Jobs(jobs)) => beside_jobs(trigger, to_start, any_to_start, jobs),
+        Some(Own::Agents(agents)) => beside_agents(trigger, to_start, any_to_start, Some(with_faults(agents))),
+        None => beside_agents(trigger, to_start, any_to_start, None),
+    };
+    // KEDA divides the value by the target, but not what it subtracts.
+    let target = if planted!(TargetNotMultiplied) { 1 } else { trigger.target.max(1) };
+    let value = u64::from(target) * u64::from(agents);
+    Answer { value, active: is_active(value, trigger) }
+}
+
+/// The number of agents that stands for a value where the cluster tells which Kubernetes Jobs there are.
+fn beside_jobs(trigger: &Trigger, to_start: u32, any_to_start: bool, jobs: OwnJobs) -> u32 {
+    let OwnJobs { unfinished, pending, to_keep } = jobs;
+    let minimum = if planted!(MinimumIgnored) { 0 } else { trigger.min_replicas };
+    match trigger.strategy {
+        // KEDA starts value - (unfinished - minimum).
+        Strategy::Default if any_to_start || to_keep > 0 => (to_start + to_keep + unfinished).saturating_sub(minimum),
+        // KEDA starts value - pending.
+        Strategy::Accurate if any_to_start => to_start + if planted!(PendingLeftOut) { 0 } else { pending },
+        Strategy::Custom { deduction, percentage } if any_to_start => {
+            beside_what_custom_subtracts(to_start, deduction, share(unfinished.saturating_sub(minimum), percentage))
+        }
+        Strategy::Eager => to_start,
+        Strategy::Default | Strategy::Accurate | Strategy::Custom { .. } => 0,
+        Strategy::ScaledObject => to_start,
+    }
+}
+
+/// The number of agents that stands for a value where only Azure tells which agents there are.
+fn beside_agents(trigger: &Trigger, to_start: u32, any_to_start: bool, own: Option<OwnAgents>) -> u32 {
     let registered = own.map_or(0, |own| own.matched + own.running + own.others);
-    let agents = match trigger.strategy {
+    match trigger.strategy {
         // KEDA starts value - (unfinished - minimum): the Kubernetes Job of every registered agent is among the unfinished.
         Strategy::Default if trigger.min_replicas > 0 && !planted!(MinimumIgnored) => {
             to_start + own.map_or(0, |own| own.matched + own.running + own.unusable)
@@ -58,9 +108,7 @@ pub fn answer(trigger: &Trigger, counts: Counts) -> Answer {
         // KEDA subtracts what its author says, once, whatever the number of triggers.
         Strategy::Custom { deduction, percentage } if any_to_start => {
             let unfinished = registered.saturating_sub(trigger.min_replicas);
-            let deduction = if planted!(DeductionDropped) { 0 } else { deduction };
-            let subtracted = own.map_or(0, |_| share(unfinished, percentage).saturating_add(deduction.into()));
-            u32::try_from(subtracted.saturating_add(to_start.into()).max(0)).unwrap_or(u32::MAX)
+            own.map_or(to_start, |_| beside_what_custom_subtracts(to_start, deduction, share(unfinished, percentage)))
         }
         Strategy::Default | Strategy::Custom { .. } => 0,
         // KEDA subtracts only what has not started yet, which nobody but the cluster knows.
@@ -68,11 +116,14 @@ pub fn answer(trigger: &Trigger, counts: Counts) -> Answer {
         // KEDA runs as many agents as the value says, and stops those beyond.
         Strategy::ScaledObject if planted!(ScaledObjectDropsRunning) => to_start + own.map_or(0, |own| own.matched),
         Strategy::ScaledObject => to_start + own.map_or(0, |own| own.matched + own.running),
-    };
-    // KEDA divides the value by the target, but not what it subtracts.
-    let target = if planted!(TargetNotMultiplied) { 1 } else { trigger.target.max(1) };
-    let value = u64::from(target) * u64::from(agents);
-    Answer { value, active: is_active(value, trigger) }
+    }
+}
+
+/// What KEDA has subtracted its author's share from is what is to be started.
+fn beside_what_custom_subtracts(to_start: u32, deduction: i32, share: i64) -> u32 {
+    let deduction = if planted!(DeductionDropped) { 0 } else { deduction };
+    let agents = share.saturating_add(deduction.into()).saturating_add(to_start.into());
+    u32::try_from(agents.max(0)).unwrap_or(u32::MAX)
 }
 
 /// What KEDA is told about a trigger that wants the built-in scaler's number, which is

@@ -26,3 +26,5 @@ mod scene;
 mod time;
 #[path = "core/trust.rs"]
 mod trust;
+#[path = "core/view.rs"]
+mod view;

@@ -39,6 +39,8 @@ pub(super) struct Own {
     pub(super) others: u32,
     /// Those of `others` that could never serve a job (U); of an older list none, since they may have left.
     pub(super) unusable: u32,
+    /// Those of `others` that are idle.
+    pub(super) idle: u32,
     /// All that are online.
     pub(super) online: u32,
 }
@@ -81,14 +83,16 @@ impl Census {
             if let Some(place) = listed {
                 holds_job[place] = !planted!(ReservedIsIdle);
             }
-            let up = match whereabouts(snapshot, reserved, listed.map(|place| &snapshot.agents[place]), now) {
-                Whereabouts::Up => true,
-                Whereabouts::Flapping(until) => {
-                    census.valid_until = Some(census.valid_until.map_or(until, |earlier| earlier.min(until)));
-                    true
-                }
-                Whereabouts::Down => false,
-            };
+            let name = listed.map_or(&reserved.name, |place| &snapshot.agents[place].name);
+            let up = !owners.is_dead(name, owner)
+                && match whereabouts(snapshot, reserved, listed.map(|place| &snapshot.agents[place]), now) {
+                    Whereabouts::Up => true,
+                    Whereabouts::Flapping(until) => {
+                        census.valid_until = Some(census.valid_until.map_or(until, |earlier| earlier.min(until)));
+                        true
+                    }
+                    Whereabouts::Down => false,
+                };
             census.running_jobs[job] =
                 Some(if up { Placement::Running { owner } } else { Placement::LostAgent { owner } });
             let counted_already = match listed {
@@ -107,7 +111,9 @@ impl Census {
             // What an older list says of an agent's jobs is over: no job is queued, and the jobs that run name their agents.
             let busy = holds_job[place] || agent.assigned.is_some() && is_new;
             let one_job_only = owner[place].is_some_and(|owner| !takes_jobs_on[owner as usize]);
+            let is_dead = owners.is_dead(&agent.name, owner[place]);
             let state = match agent {
+                _ if is_dead => AgentState::Offline,
                 Agent { online: false, .. } if !planted!(OfflineIsCapacity) => AgentState::Offline,
                 _ if busy => AgentState::Busy,
                 Agent { last_completed, assigned, .. }
@@ -122,7 +128,9 @@ impl Census {
                 _ => AgentState::Idle,
             };
             census.agents.push(AgentStanding { state, owner: owner[place], lets_wait: None });
-            let Some(owner) = owner[place].filter(|_| agent.online || planted!(OfflineTakesRoom)) else { continue };
+            let Some(owner) = owner[place].filter(|_| agent.online && !is_dead || planted!(OfflineTakesRoom)) else {
+                continue;
+            };
             let own = &mut census.own[owner as usize];
             own.online += 1;
             match state {
@@ -132,7 +140,11 @@ impl Census {
                     own.others += 1;
                     own.unusable += u32::from(is_new);
                 }
-                AgentState::Idle | AgentState::Offline => own.others += 1,
+                AgentState::Idle => {
+                    own.others += 1;
+                    own.idle += 1;
+                }
+                AgentState::Offline => own.others += 1,
             }
         }
         census

@@ -122,8 +122,12 @@ impl<'a> Licences<'a> {
     pub(super) fn report(&self, jobs: &[Placement]) -> Report {
         let placed = || self.snapshot.jobs.iter().zip(jobs);
         let of = |parallelism: Parallelism| placed().filter(move |(job, _)| job.parallelism == Some(parallelism));
-        let takes =
-            |placement: &Placement| matches!(placement, Placement::IdleAgent { .. } | Placement::Assigned { .. });
+        let takes = |placement: &Placement| {
+            matches!(
+                placement,
+                Placement::IdleAgent { .. } | Placement::StartingAgent { .. } | Placement::Assigned { .. }
+            )
+        };
         Report {
             running: self.running,
             taken: Each::new(|parallelism| {

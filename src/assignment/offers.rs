@@ -7,6 +7,7 @@ use crate::{
     agent::Agent,
     capability::CapabilitySet,
     caseless::Caseless,
+    cluster_view::ScaledJobView,
     decision::{Refusal, TriggerDecision},
     scaling,
     trigger::{ScaledJobId, Trigger},
@@ -27,7 +28,8 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
             (&**trigger, place)
         })
         .collect();
-    let clashes = clashes(&placed, ids);
+    let in_cluster = |scaled_job: u32| world.cluster.get(scaled_job as usize).and_then(Option::as_ref);
+    let clashes = clashes(&placed, ids, |scaled_job| in_cluster(scaled_job).is_some());
     let wants_parent = placed.iter().any(|(trigger, _)| trigger.parent.is_some());
     let registered: HashMap<&Caseless, &Agent> = if wants_parent {
         world.snapshot.agents.iter().map(|agent| (&agent.name, agent)).collect()
@@ -51,7 +53,10 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
         let capabilities = offered.as_ref().map_or_else(|_| Arc::clone(&nothing), Arc::clone);
         let answer = offered.map(|_| scaling::NOTHING);
         TriggerDecision {
-            trigger: Arc::clone(trigger),
+            trigger: match in_cluster(*scaled_job) {
+                Some(cluster) if !planted!(MetadataBelieved) => as_the_cluster_says(trigger, &cluster.view),
+                _ => Arc::clone(trigger),
+            },
             scaled_job: *scaled_job,
             capabilities,
             given: 0,
@@ -60,4 +65,27 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
         }
     });
     decided.collect()
+}
+
+/// A trigger with what its ScaledJob itself says: its strategy and minimum, and the smaller maximum.
+fn as_the_cluster_says(declared: &Arc<Trigger>, view: &ScaledJobView) -> Arc<Trigger> {
+    let max_replicas = declared.max_replicas.min(view.max_replicas);
+    let ScaledJobView { strategy, min_replicas, .. } = *view;
+    if (declared.strategy, declared.min_replicas, declared.max_replicas) == (strategy, min_replicas, max_replicas) {
+        return Arc::clone(declared);
+    }
+    let mut trigger = Trigger { strategy, min_replicas, max_replicas, ..(**declared).clone() };
+    let disagreements = [
+        ("scalingStrategy", declared.strategy != strategy, "its strategy counts"),
+        ("minReplicaCount", declared.min_replicas != min_replicas, "its minimum counts"),
+        ("maxReplicaCount", declared.max_replicas != view.max_replicas, "the smaller of the two counts"),
+    ];
+    for (key, disagrees, which) in disagreements {
+        if disagrees && declared.id.metadata.contains_key(key) {
+            trigger.hints.push(format!(
+                "`{key}` is not what the ScaledJob itself says: {which}; write the same, or leave it out"
+            ));
+        }
+    }
+    Arc::new(trigger)
 }

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
+use super::pods::Pods;
 use crate::{
     agent::AgentNamePattern,
     caseless::{Caseless, folded},
@@ -14,6 +15,7 @@ use crate::{
 
 /// The patterns of all triggers, found by the text before their first star.
 pub(super) struct Owners<'a> {
+    pods: &'a Pods<'a>,
     /// Longest text first: of the patterns that cover a name, the one that says more owns the agent.
     by_prefix: Vec<(usize, HashMap<&'a str, Vec<Claim<'a>>>)>,
 }
@@ -23,7 +25,7 @@ type Claim<'a> = (&'a AgentNamePattern, u32);
 
 impl<'a> Owners<'a> {
     /// Collects the patterns of triggers, each with the place of its ScaledJob.
-    pub(super) fn new(triggers: impl Iterator<Item = (&'a Trigger, u32)>) -> Self {
+    pub(super) fn new(triggers: impl Iterator<Item = (&'a Trigger, u32)>, pods: &'a Pods<'a>) -> Self {
         let mut by_prefix: BTreeMap<(bool, usize), HashMap<&str, Vec<Claim<'_>>>> = BTreeMap::new();
         for (trigger, scaled_job) in triggers {
             let pattern = &trigger.agent_names;
@@ -45,11 +47,20 @@ impl<'a> Owners<'a> {
         if planted!(ShorterPatternOwns) {
             by_prefix.reverse();
         }
-        Self { by_prefix }
+        Self { pods, by_prefix }
     }
 
-    /// The ScaledJob that a name belongs to; nobody's is foreign.
+    /// Whether an agent is dead, however online it looks.
+    pub(super) fn is_dead(&self, name: &Caseless, owner: Option<u32>) -> bool {
+        owner.is_some_and(|owner| self.pods.is_dead(name, owner))
+    }
+
+    /// The ScaledJob that a name belongs to; nobody's is foreign. A pod of that name says it better than any pattern.
     pub(super) fn of(&self, name: &Caseless) -> Option<u32> {
+        self.pods.owner(name).or_else(|| self.by_pattern(name))
+    }
+
+    fn by_pattern(&self, name: &Caseless) -> Option<u32> {
         let name: String = folded(name.as_str()).collect();
         self.by_prefix.iter().find_map(|(length, claims)| {
             let claims = claims.get(name.get(..*length)?)?;
@@ -59,10 +70,14 @@ impl<'a> Owners<'a> {
 }
 
 /// The ScaledJobs whose agents can't be told from another's, by their places: their patterns begin alike, cover some names
-/// both, and neither says more than the other.
-pub(super) fn clashes(triggers: &[(&Trigger, u32)], scaled_jobs: &[ScaledJobId]) -> BTreeMap<u32, Refusal> {
+/// both, and neither says more than the other. Those whose pods the cluster knows are told apart by them.
+pub(super) fn clashes(
+    triggers: &[(&Trigger, u32)],
+    scaled_jobs: &[ScaledJobId],
+    told_apart: impl Fn(u32) -> bool,
+) -> BTreeMap<u32, Refusal> {
     let mut claims: BTreeMap<(bool, &str), Vec<(u32, &AgentNamePattern)>> = BTreeMap::new();
-    for (trigger, scaled_job) in triggers {
+    for (trigger, scaled_job) in triggers.iter().filter(|(_, scaled_job)| !told_apart(*scaled_job)) {
         let pattern = &trigger.agent_names;
         let prefix = pattern.parts().first().map_or("", String::as_str);
         claims.entry((pattern.has_star(), prefix)).or_default().push((*scaled_job, pattern));
@@ -115,7 +130,7 @@ mod tests {
             let triggers: Vec<Trigger> = patterns.iter().map(|pattern| claiming(pattern)).collect();
             let ids: Vec<ScaledJobId> = triggers.iter().map(|trigger| trigger.id.scaled_job.clone()).collect();
             let placed: Vec<(&Trigger, u32)> = triggers.iter().zip(0..).collect();
-            clashes(&placed, &ids).into_keys().collect::<Vec<_>>()
+            clashes(&placed, &ids, |_| false).into_keys().collect::<Vec<_>>()
         };
         assert_eq!(refused(&["a-*x*", "a-*y*", "b-*"]), [0, 1]);
         assert_eq!(refused(&["a-*", "A-*"]), [0, 1]);
@@ -127,7 +142,8 @@ mod tests {
     fn the_pattern_that_says_more_owns() {
         let triggers =
             ["java-*", "Java-17-*", "*-gpu", "java-17-x", "jäva-*", "java-*-arm", "m*n*o", "m*no"].map(claiming);
-        let owners = Owners::new(triggers.iter().zip(0..));
+        let pods = Pods::of(&[], &[]);
+        let owners = Owners::new(triggers.iter().zip(0..), &pods);
         for (name, owner) in [
             ("java-11-a", Some(0)),
             ("JAVA-17-a", Some(1)),

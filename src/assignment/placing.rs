@@ -24,6 +24,10 @@ pub(super) struct Takers {
     believed: usize,
     agents_fit: BitMatrix,
     triggers_fit: BitMatrix,
+    /// Which triggers' agents, once they have come, would be given which jobs by Azure, whatever the trigger leaves to others.
+    starting_fit: BitMatrix,
+    /// For each ScaledJob, its agents that are starting.
+    starting: Vec<u32>,
     /// The kind of each class, and how each kind prefers the triggers.
     kinds: Vec<usize>,
     preferences: Vec<Vec<u32>>,
@@ -63,12 +67,18 @@ impl Takers {
             })
             .collect();
         let mut triggers_fit = fits(&waiting.demand_sets, &columns);
+        let mut starting_fit = triggers_fit.clone();
         for (column, trigger) in triggers.iter().enumerate() {
             let shares = trigger.answer.is_ok() && trigger.trigger.builtin.is_none();
+            let scaled_job = &scaled_jobs[trigger.scaled_job as usize];
+            let is_paused = scaled_job.cluster.as_ref().is_some_and(|cluster| cluster.view.is_paused);
             let leaves = trigger.trigger.jobs_without_demands == JobsWithoutDemands::Leave && !planted!(LeaveIgnored);
             for (class, demands) in waiting.demand_sets.iter().enumerate() {
-                if !shares || leaves && demands.is_without_demands() {
+                if !shares || leaves && demands.is_without_demands() || is_paused {
                     triggers_fit.clear(class, column);
+                }
+                if !shares {
+                    starting_fit.clear(class, column);
                 }
             }
         }
@@ -97,6 +107,12 @@ impl Takers {
             rooms: triggers.iter().map(|trigger| trigger.scaled_job).collect(),
             capacity: scaled_jobs.iter().map(|scaled_job| scaled_job.room).collect(),
             triggers_fit,
+            starting_fit,
+            starting: scaled_jobs
+                .iter()
+                .map(|scaled_job| scaled_job.cluster.as_ref().map_or(0, |cluster| cluster.starting))
+                .map(|starting| if planted!(StartingIgnored) { 0 } else { starting })
+                .collect(),
         }
     }
 
@@ -106,6 +122,7 @@ impl Takers {
         let has_room = |trigger: &usize| self.capacity[self.rooms[*trigger] as usize] > 0;
         !fitting(&self.agents_fit).iter().any(|column| *column < self.believed)
             && !fitting(&self.triggers_fit).iter().any(has_room)
+            && !fitting(&self.starting_fit).iter().any(|trigger| self.starting[self.rooms[*trigger] as usize] > 0)
     }
 
     /// What becomes of a job of this class that finds no place.
@@ -120,6 +137,7 @@ impl Takers {
             .into_iter()
             .map(|agent| agent.map(|agent| Placement::IdleAgent { agent }))
             .collect();
+        self.to_starting(waiting, &mut placed);
         let rest: Vec<usize> = (0..placed.len()).filter(|at| placed[*at].is_none()).collect();
         let jobs: Vec<u32> = rest.iter().map(|at| waiting.classes[*at]).collect();
         let homes: Vec<Option<u32>> =
@@ -139,20 +157,33 @@ impl Takers {
         placed
     }
 
+    /// Gives jobs that no idle agent takes to agents that are starting: the first of them that comes is given the oldest.
+    fn to_starting(&self, waiting: &WaitingJobs<'_>, placed: &mut [Option<Placement>]) {
+        if self.starting.iter().all(|starting| *starting == 0) {
+            return;
+        }
+        let rest: Vec<usize> = (0..placed.len()).filter(|at| placed[*at].is_none()).collect();
+        let jobs: Vec<u32> = rest.iter().map(|at| waiting.classes[*at]).collect();
+        let takers = matching(&Problem {
+            jobs: &jobs,
+            homes: &[],
+            fits: &self.starting_fit,
+            preferences: &[fewest_wanted_first(&self.starting_fit, &waiting.count_by_class(), self.rooms.len())],
+            kinds: &vec![0; self.kinds.len()],
+            rooms: &self.rooms,
+            capacity: self.starting.clone(),
+        });
+        for (at, taker) in rest.into_iter().zip(takers) {
+            placed[at] = taker.map(|trigger| Placement::StartingAgent { trigger });
+        }
+    }
+
     /// The idle agent that each waiting job is matched to, by its place in the snapshot.
     fn to_agents(&self, waiting: &WaitingJobs<'_>) -> Vec<Option<u32>> {
         if self.believed == 0 {
             return vec![None; waiting.classes.len()];
         }
-        // An agent that few jobs can use goes first; agents come by name, and the sort is stable.
-        let mut wanted = vec![0_u32; self.idle.len()];
-        for (class, jobs) in waiting.count_by_class().into_iter().enumerate().filter(|(_, jobs)| *jobs > 0) {
-            for column in bits::ones(self.agents_fit.row(class).iter().copied()) {
-                wanted[column] += jobs;
-            }
-        }
-        let mut preference: Vec<u32> = (0..).take(self.idle.len()).collect();
-        preference.sort_by_key(|column| if planted!(AgentsByNameOnly) { 0 } else { wanted[*column as usize] });
+        let preference = fewest_wanted_first(&self.agents_fit, &waiting.count_by_class(), self.idle.len());
         let capacity = (0..self.idle.len()).map(|column| u32::from(column < self.believed)).collect();
         let takers = matching(&Problem {
             jobs: &waiting.classes,
@@ -197,4 +228,18 @@ impl Takers {
         }
         found
     }
+}
+
+/// Takers in the order in which they are to be used: one that few jobs can use goes first. They come by name, and the sort is
+/// stable.
+fn fewest_wanted_first(fits: &BitMatrix, jobs_by_class: &[u32], takers: usize) -> Vec<u32> {
+    let mut wanted = vec![0_u32; takers];
+    for (class, jobs) in jobs_by_class.iter().enumerate().filter(|(_, jobs)| **jobs > 0) {
+        for column in bits::ones(fits.row(class).iter().copied()) {
+            wanted[column] += jobs;
+        }
+    }
+    let mut preference: Vec<u32> = (0..).take(takers).collect();
+    preference.sort_by_key(|column| if planted!(AgentsByNameOnly) { 0 } else { wanted[*column as usize] });
+    preference
 }

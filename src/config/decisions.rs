@@ -1,7 +1,6 @@
 //! The section `[decisions]`: how long things may take before they are no longer believed, and what is kept ready.
 
 use jiff::SignedDuration;
-use serde_json::Value;
 
 use super::{section::Section, values};
 use crate::{parallel_jobs::Headroom, pool::Rules};
@@ -15,7 +14,6 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the section says, defaults where it says nothing.
 pub(super) fn read(section: &mut Section<'_>) -> (Rules, Headroom) {
-    section.not_yet("failed_starts", &Value::Null, "leave it out");
     let default = Rules::default();
     let settle = time(section, "settle", SignedDuration::ZERO..=LONGEST_SETTLE, "must be at most `10m`");
     let mut bounded = |key| time(section, key, SHORTEST..=LONGEST, "must be from `1s` to `1h`");
@@ -23,6 +21,7 @@ pub(super) fn read(section: &mut Section<'_>) -> (Rules, Headroom) {
         settle: settle.unwrap_or(default.settle),
         idle_agent_grace: bounded("idle_agent_grace").unwrap_or(default.idle_agent_grace),
         start_timeout: bounded("start_timeout").unwrap_or(default.start_timeout),
+        failed_starts: section.read("failed_starts", values::starts).unwrap_or(default.failed_starts),
     };
     let headroom = section.read("parallel_job_headroom", values::headroom);
     (rules, headroom.unwrap_or(Headroom::Quarter))

@@ -80,6 +80,12 @@ pub(super) fn headroom(value: &Value) -> Reading<Headroom> {
     }
 }
 
+/// How many starts may fail in a row.
+pub(super) fn starts(value: &Value) -> Reading<u32> {
+    let starts = value.as_u64().and_then(|starts| u32::try_from(starts).ok());
+    starts.filter(|starts| (1..=1_000).contains(starts)).ok_or(Needed("a number of starts from 1 to 1000"))
+}
+
 /// A number of jobs, which Azure counts in 32 bits with a sign.
 fn jobs(value: &Value) -> Option<u32> {
     value.as_u64().and_then(|jobs| i32::try_from(jobs).ok()).map(i32::unsigned_abs)

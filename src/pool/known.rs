@@ -154,6 +154,12 @@ impl Known {
         !late.is_empty()
     }
 
+    /// Forgets a ScaledJob's triggers: it was deleted.
+    pub(super) fn forget_all(&mut self, id: &ScaledJobId) {
+        let triggers: Vec<TriggerId> = self.of(id).map(|(trigger, _)| trigger.clone()).collect();
+        triggers.iter().for_each(|trigger| self.forget(trigger));
+    }
+
     fn forget(&mut self, id: &TriggerId) {
         if let Some(asker) = self.triggers.remove(id) {
             self.forgotten.push_back((id.clone(), asker.asked, asker.gaps));

@@ -17,12 +17,15 @@
 use std::{
     cell::LazyCell,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::memory::gone;
 use crate::{
+    assignment::StartsOf,
+    cluster_view::Trouble,
     decision::{Decision, Starts},
     job_request::RequestId,
     trigger::ScaledJobId,
@@ -41,7 +44,10 @@ const MOST_REMEMBERED: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Breakers {
     timeout: SignedDuration,
+    failed_starts: u32,
     breakers: BTreeMap<ScaledJobId, Breaker>,
+    /// What the cluster's view has shown: starts that failed in a row, and why the last one did.
+    failures: BTreeMap<ScaledJobId, (u32, Arc<Trouble>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,8 +67,35 @@ struct Probe {
 }
 
 impl Breakers {
-    pub(super) fn new(timeout: SignedDuration) -> Self {
-        Self { timeout, breakers: BTreeMap::new() }
+    pub(super) fn new(timeout: SignedDuration, failed_starts: u32) -> Self {
+        Self { timeout, failed_starts, breakers: BTreeMap::new(), failures: BTreeMap::new() }
+    }
+
+    /// The cluster shows that a start has failed. Says whether that opens the breaker: nothing is expected any more of what
+    /// was created before.
+    pub(super) fn failed(&mut self, id: &ScaledJobId, trouble: &Arc<Trouble>, now: Timestamp) -> bool {
+        let (failures, last) = self.failures.entry(id.clone()).or_insert_with(|| (0, Arc::clone(trouble)));
+        *failures += 1;
+        *last = Arc::clone(trouble);
+        let opens = *failures >= self.failed_starts && !matches!(self.breakers.get(id), Some(Breaker::Open { .. }));
+        if opens && !planted!(FailuresNotCounted) {
+            let next = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
+            self.breakers.insert(id.clone(), Breaker::Open { since: now, probes: 0, next, probe: None });
+        }
+        opens
+    }
+
+    /// The cluster shows that an agent has come.
+    pub(super) fn came(&mut self, id: &ScaledJobId) {
+        self.failures.remove(id);
+        if matches!(self.breakers.get(id), Some(Breaker::Open { .. })) && !planted!(BreakerStaysOpen) {
+            self.breakers.remove(id);
+        }
+    }
+
+    /// Forgets what the cluster has shown of ScaledJobs that exist no more.
+    pub(super) fn retain(&mut self, exists: impl Fn(&ScaledJobId) -> bool) {
+        self.failures.retain(|id, _| exists(id));
     }
 
     /// Whether nobody was told to start anything.
@@ -70,16 +103,26 @@ impl Breakers {
         self.breakers.is_empty()
     }
 
-    /// How each of some ScaledJobs stands; nothing where all work.
-    pub(super) fn starts(&self, ids: &[ScaledJobId], now: Timestamp) -> Vec<Starts> {
-        let starts = |id: &ScaledJobId| match self.breakers.get(id) {
-            Some(Breaker::Open { since, next, .. }) if now < *next => {
-                Starts::Failing { since: *since, next_probe: *next }
-            }
-            Some(Breaker::Open { since, .. }) => Starts::Probing { since: *since },
-            _ => Starts::Working,
+    /// How each of some ScaledJobs stands; nothing where all work. Where an agent is still on its way, no other is tried.
+    pub(super) fn starts(
+        &self,
+        ids: &[ScaledJobId],
+        on_its_way: impl Fn(usize) -> bool,
+        now: Timestamp,
+    ) -> Vec<StartsOf> {
+        let starts = |(place, id): (usize, &ScaledJobId)| {
+            let starts = match self.breakers.get(id) {
+                Some(Breaker::Open { since, next, .. })
+                    if now < *next || on_its_way(place) && !planted!(TwoProbesAtOnce) =>
+                {
+                    Starts::Failing { since: *since, next_probe: *next }
+                }
+                Some(Breaker::Open { since, .. }) => Starts::Probing { since: *since },
+                _ => return StartsOf::default(),
+            };
+            (starts, self.failures.get(id).map(|(_, trouble)| Arc::clone(trouble)))
         };
-        if self.breakers.is_empty() { Vec::new() } else { ids.iter().map(starts).collect() }
+        if self.breakers.is_empty() { Vec::new() } else { ids.iter().enumerate().map(starts).collect() }
     }
 
     /// When the next probe is due.

@@ -293,9 +293,10 @@ pub(super) fn job<'a>(seen: &'a PoolSeen, decision: &'a Decision, place: usize) 
             let (agent, standing) = agent_at(decision, agent as usize);
             (Some(agent.name.as_str()), standing.owner.map(owner))
         }
-        Placement::Assigned { trigger } | Placement::Settling { trigger } | Placement::StartFailing { trigger } => {
-            (None, Some(trigger_of(trigger)))
-        }
+        Placement::StartingAgent { trigger }
+        | Placement::Assigned { trigger }
+        | Placement::Settling { trigger }
+        | Placement::StartFailing { trigger } => (None, Some(trigger_of(trigger))),
         Placement::Held { agent } => (Some(decision.snapshot.agents[agent as usize].name.as_str()), None),
         Placement::WaitingForCapacity
         | Placement::WaitingForParallelJob

@@ -32,7 +32,7 @@ background = "0s"
 settle = "soon"
 idle_agent_grace = "0s"
 start_timeout = "2h"
-failed_starts = 3
+failed_starts = 0
 parallel_job_headroom = "some"
 [kubernetes]
 view = "auto"
@@ -67,10 +67,10 @@ credential = { kind = "pat", file = "x" }
     polling.tolerated_age: is `10`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
     polling.answer_within: is `5s`, but must be above 0 s and below 5 s, which is the most any call takes
     polling.background: is `0s`, but must be from `1s` to `24h`
-    decisions.failed_starts: this version does not support it yet: leave it out
     decisions.settle: is `soon`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
     decisions.idle_agent_grace: is `0s`, but must be from `1s` to `1h`
     decisions.start_timeout: is `2h`, but must be from `1s` to `1h`
+    decisions.failed_starts: is `0`, but must be a number of starts from 1 to 1000
     decisions.parallel_job_headroom: is `some`, but must be `auto` or a number of jobs from 0 to 2147483647
     kubernetes.view: this version does not support it yet: leave it out, or write `off`
     organizations[0].url: is `(not shown, may hold a secret)`, but must be an `https://` URL without a user, a password or a query, such as `https://dev.azure.com/contoso`

@@ -113,6 +113,7 @@ fn world_of<'a>(
         distrusted: const { &BTreeSet::new() },
         held: const { &BTreeMap::new() },
         starts: &[],
+        cluster: &[],
         now: at(1),
     }
 }

@@ -158,6 +158,7 @@ fn decide(look: &Arc<Snapshot>, maxima: &[u32], homes: &[Option<u32>], caps: &Ca
         distrusted: &BTreeSet::new(),
         held: &BTreeMap::new(),
         starts: &[],
+        cluster: &[],
         now: at(1),
     };
     assignment::decide(&world).0.jobs
