@@ -34,10 +34,19 @@ mod within;
 #[path = "cluster/world.rs"]
 mod world;
 
-use std::{env, panic::AssertUnwindSafe, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    env,
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use futures::FutureExt as _;
-use tokio::time::Instant;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
 
 use self::{cases::CASES, control_plane::ControlPlane, world::World};
 
@@ -48,13 +57,25 @@ const PROGRAMS: &str = "AZP_SCALER_CONTROL_PLANE";
 async fn main() -> ExitCode {
     // The first word is a filter; options are for the test runner of a workspace, and passed over.
     let filter = env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let Some(programs) = env::var_os(PROGRAMS) else {
+    let Some(programs) = env::var_os(PROGRAMS).map(PathBuf::from) else {
         println!("SKIPPED: no Kubernetes control plane: {PROGRAMS} is not set; `.ci/control-plane` sets it");
         return ExitCode::SUCCESS;
     };
-    let chosen: Vec<_> = CASES.iter().filter(|case| case.name.contains(&filter)).collect();
+    let mut terminated = signal(SignalKind::terminate()).unwrap();
+    let mut interrupted = signal(SignalKind::interrupt()).unwrap();
+    // Whoever stops us does not know of the control plane's programs. They end with `run`.
+    tokio::select! {
+        code = run(&programs, &filter) => code,
+        _ = terminated.recv() => ExitCode::FAILURE,
+        _ = interrupted.recv() => ExitCode::FAILURE,
+    }
+}
+
+/// Runs the cases with `filter` in their name.
+async fn run(programs: &Path, filter: &str) -> ExitCode {
+    let chosen: Vec<_> = CASES.iter().filter(|case| case.name.contains(filter)).collect();
     let started = Instant::now();
-    let control_plane = Arc::new(ControlPlane::start(&PathBuf::from(programs)).await);
+    let control_plane = Arc::new(ControlPlane::start(programs).await);
     println!("a control plane came up in {:.1?}", started.elapsed());
     let (mut passed, mut failed) = (0, 0);
     for case in &chosen {

@@ -32,6 +32,7 @@ cases! {
         an_unknown_field_is_refused,
         the_service_account_may_nothing_by_itself,
         the_api_server_comes_back_where_it_was,
+        a_frozen_api_server_is_silent_and_goes_on,
         a_watch_from_before_a_compaction_is_gone;
     lives:
         a_job_succeeds,

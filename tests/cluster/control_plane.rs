@@ -65,6 +65,16 @@ impl ControlPlane {
         *self.api_server.lock().await = serving(&self.place).await;
     }
 
+    /// Makes the API server fall silent: its connections stay open, and nothing comes.
+    pub(crate) async fn freeze_api_server(&self) {
+        self.api_server.lock().await.signal("STOP");
+    }
+
+    /// Lets it go on where it was.
+    pub(crate) async fn thaw_api_server(&self) {
+        self.api_server.lock().await.signal("CONT");
+    }
+
     /// Makes etcd forget all but the present, and returns the revision that is the oldest now. A watch from before gets
     /// `410 Gone`, where the API server does not have it in its own cache either: restart that, too.
     pub(crate) async fn compact(&self) -> i64 {

@@ -40,6 +40,12 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Sends it a signal: `STOP` lets it keep its connections and say nothing, until `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success(), "SIG{name} can't be sent");
+    }
+
     /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();

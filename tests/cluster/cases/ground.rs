@@ -1,7 +1,10 @@
 //! What the other cases stand on: this is Kubernetes, and it knows KEDA's kinds.
 
+use std::time::Duration;
+
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{apply::apply, keda, users::User, within::within, world::World};
 
@@ -41,6 +44,17 @@ pub(crate) async fn the_api_server_comes_back_where_it_was(world: World) {
     // The controller manager finds it again by itself.
     let [job] = world.keda.create_jobs("linux", 1).await.try_into().unwrap();
     world.kubelet.pod_of(&job).await;
+}
+
+pub(crate) async fn a_frozen_api_server_is_silent_and_goes_on(world: World) {
+    world.keda.apply(&keda::manifest(&world.namespace, "linux")).await;
+    let scaled_jobs = keda::scaled_jobs(world.client.clone(), &world.namespace);
+    world.control_plane.freeze_api_server().await;
+    let mut answer = Box::pin(scaled_jobs.get("linux"));
+    // Thousands of times what an answer takes.
+    assert!(timeout(Duration::from_millis(500), &mut answer).await.is_err());
+    world.control_plane.thaw_api_server().await;
+    assert_eq!(answer.await.unwrap().metadata.name.as_deref(), Some("linux"));
 }
 
 pub(crate) async fn a_watch_from_before_a_compaction_is_gone(world: World) {
