@@ -1,0 +1,96 @@
+//! The scaler's view of a cluster against a real one: Kubernetes' own API server and controller manager, with KEDA's CRDs.
+//!
+//! ```sh
+//! .ci/control-plane                # builds what is needed, and runs all cases
+//! .ci/control-plane restart        # those with `restart` in their name
+//! ```
+//!
+//! Cases run one after the other on one control plane, each in a namespace of its own. Where nobody has built a control
+//! plane, this says so and passes.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![expect(clippy::print_stdout, reason = "the report is for people")]
+
+#[path = "cluster/apply.rs"]
+mod apply;
+#[path = "cluster/cases.rs"]
+mod cases;
+#[path = "cluster/containers.rs"]
+mod containers;
+#[path = "cluster/control_plane.rs"]
+mod control_plane;
+#[path = "cluster/keda.rs"]
+mod keda;
+#[path = "cluster/kubelet.rs"]
+mod kubelet;
+#[path = "cluster/process.rs"]
+mod process;
+#[path = "cluster/programs.rs"]
+mod programs;
+#[path = "cluster/users.rs"]
+mod users;
+#[path = "cluster/within.rs"]
+mod within;
+#[path = "cluster/world.rs"]
+mod world;
+
+use std::{
+    env,
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use futures::FutureExt as _;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
+
+use self::{cases::CASES, control_plane::ControlPlane, world::World};
+
+/// Where the programs of the control plane are, from `.ci/control-plane`.
+const PROGRAMS: &str = "AZP_SCALER_CONTROL_PLANE";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // The first word is a filter; options are for the test runner of a workspace, and passed over.
+    let filter = env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let Some(programs) = env::var_os(PROGRAMS).map(PathBuf::from) else {
+        println!("SKIPPED: no Kubernetes control plane: {PROGRAMS} is not set; `.ci/control-plane` sets it");
+        return ExitCode::SUCCESS;
+    };
+    let mut terminated = signal(SignalKind::terminate()).unwrap();
+    let mut interrupted = signal(SignalKind::interrupt()).unwrap();
+    // Whoever stops us does not know of the control plane's programs. They end with `run`.
+    tokio::select! {
+        code = run(&programs, &filter) => code,
+        _ = terminated.recv() => ExitCode::FAILURE,
+        _ = interrupted.recv() => ExitCode::FAILURE,
+    }
+}
+
+/// Runs the cases with `filter` in their name.
+async fn run(programs: &Path, filter: &str) -> ExitCode {
+    let chosen: Vec<_> = CASES.iter().filter(|case| case.name.contains(filter)).collect();
+    let started = Instant::now();
+    let control_plane = Arc::new(ControlPlane::start(programs).await);
+    println!("a control plane came up in {:.1?}", started.elapsed());
+    let (mut passed, mut failed) = (0, 0);
+    for case in &chosen {
+        let started = Instant::now();
+        let world = World::new(Arc::clone(&control_plane), case.name).await;
+        // One that panics does not end the others.
+        let result = AssertUnwindSafe((case.run)(world)).catch_unwind().await;
+        let verdict = if result.is_ok() { "ok" } else { "FAILED" };
+        println!("case {} ... {verdict} ({:.1?})", case.name, started.elapsed());
+        *(if result.is_ok() { &mut passed } else { &mut failed }) += 1;
+    }
+    // As libtest says it: `.ci/parts.sh` counts these lines.
+    let (verdict, filtered) = (if failed == 0 { "ok" } else { "FAILED" }, CASES.len() - chosen.len());
+    println!(
+        "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; {filtered} filtered out"
+    );
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
