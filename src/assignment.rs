@@ -138,7 +138,7 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
         census.agents[agent as usize].lets_wait = Some(job);
     }
 
-    answer_all(snapshot, &mut triggers, &scaled_jobs, settling_until.is_some());
+    answer_all(snapshot, &mut triggers, &mut scaled_jobs, settling_until.is_some());
     let report = licences.report(&jobs);
     let decision = Decision {
         snapshot: Arc::clone(snapshot),
@@ -197,6 +197,7 @@ fn counted(
             starts,
             trouble,
             cluster,
+            to_keep: 0,
             matched_starting: 0,
         }
     });
@@ -234,7 +235,7 @@ fn hold(world: &World<'_>, jobs: &mut [Placement]) {
 }
 
 /// What KEDA subtracts, where a ScaledJob may start so many agents beyond those that jobs need.
-fn own_of(scaled_job: &ScaledJobDecision, trigger: &Trigger, left: u32) -> Own {
+fn own_of(scaled_job: &mut ScaledJobDecision, trigger: &Trigger, left: u32) -> Own {
     let ScaledJobDecision { matched, running, others, unusable, idle, matched_starting, starts, .. } = *scaled_job;
     let cluster = scaled_job.cluster.as_ref().filter(|_| trigger.strategy != Strategy::ScaledObject);
     let Some(cluster) = cluster.filter(|_| !planted!(ViewNotCounted)) else {
@@ -243,10 +244,11 @@ fn own_of(scaled_job: &ScaledJobDecision, trigger: &Trigger, left: u32) -> Own {
     // The minimum is a number of idle agents on top of those that jobs need.
     let waiting = (idle - matched) + (cluster.starting - matched_starting);
     let missing = trigger.min_replicas.saturating_sub(if planted!(MinimumCountsNobody) { 0 } else { waiting });
+    scaled_job.to_keep = if starts == Starts::Working || planted!(BrokenKeptWarm) { missing.min(left) } else { 0 };
     Own::Jobs(OwnJobs {
         unfinished: cluster.view.unfinished(),
         pending: cluster.view.pending(),
-        to_keep: if starts == Starts::Working || planted!(BrokenKeptWarm) { missing.min(left) } else { 0 },
+        to_keep: scaled_job.to_keep,
     })
 }
 
@@ -254,7 +256,7 @@ fn own_of(scaled_job: &ScaledJobDecision, trigger: &Trigger, left: u32) -> Own {
 fn answer_all(
     snapshot: &Snapshot,
     triggers: &mut [TriggerDecision],
-    scaled_jobs: &[ScaledJobDecision],
+    scaled_jobs: &mut [ScaledJobDecision],
     settling: bool,
 ) {
     // KEDA adds the values up, so one of a ScaledJob's triggers speaks for its agents: the first that has an answer.
@@ -298,7 +300,7 @@ fn answer_all(
         }
         let place = trigger.scaled_job as usize;
         let own = (first || planted!(EachTriggerCountsAgents))
-            .then(|| own_of(&scaled_jobs[place], &trigger.trigger, left[place]));
+            .then(|| own_of(&mut scaled_jobs[place], &trigger.trigger, left[place]));
         trigger.to_start = to_start;
         let any_to_start = any_to_start[place];
         trigger.answer = Ok(scaling::answer(&trigger.trigger, Counts { to_start, any_to_start, own }));

@@ -156,6 +156,9 @@ pub struct ScaledJobDecision {
     pub trouble: Option<Arc<Trouble>>,
     /// What the cluster knows of it, where it tells.
     pub cluster: Option<InCluster>,
+    /// Idle agents that are to be started beyond those that jobs need, so that the minimum is idle; only with the cluster's
+    /// view, since KEDA sees to it otherwise.
+    pub to_keep: u32,
     /// Its agents that are starting, and that a queued job is matched to.
     pub matched_starting: u32,
 }

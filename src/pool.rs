@@ -157,8 +157,11 @@ impl Pool {
         for trigger in triggers.into_iter().take(MOST_TRIGGERS) {
             announced.entry(trigger.id.scaled_job.clone()).or_default().push(trigger);
         }
+        let triggers = |announced: &BTreeMap<_, Vec<Arc<Trigger>>>| -> Vec<TriggerId> {
+            announced.values().flatten().map(|trigger| trigger.id.clone()).collect()
+        };
+        self.outdated |= self.announced.as_ref().map(triggers) != Some(triggers(&announced));
         self.announced = Some(announced);
-        self.outdated = true;
     }
 
     /// How long agents took to start that the metrics were not told of yet.

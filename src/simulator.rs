@@ -24,6 +24,7 @@ pub mod keda;
 pub mod live;
 pub mod organization;
 pub mod plan;
+pub mod shown;
 pub mod story;
 pub mod virtual_run;
 pub mod world;

@@ -36,6 +36,8 @@ mod report;
 mod safety;
 #[path = "worlds/shrink.rs"]
 mod shrink;
+#[path = "worlds/side_by_side.rs"]
+mod side_by_side;
 #[path = "worlds/tell.rs"]
 mod tell;
 
@@ -48,7 +50,7 @@ use std::{
 use clap::Parser;
 
 use self::{
-    draw::Hostile,
+    draw::{Hostile, View},
     judge::{Wrong, judge},
     report::Totals,
     shrink::shrink,
@@ -69,6 +71,9 @@ struct Arguments {
     /// Try this one only, and tell its story.
     #[arg(long)]
     seed: Option<u64>,
+    /// What the scaler sees of the cluster; where nothing is said, each world is tried each way.
+    #[arg(long, value_enum)]
+    view: Option<View>,
     /// Where one goes wrong, say how and stop, without its story and without looking for a smaller one.
     #[arg(long)]
     quick: bool,
@@ -80,54 +85,39 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(seed) = arguments.seed {
-        return one(seed);
+        return one(&Hostile::of(seed).seen(arguments.view.unwrap_or(View::Off)));
     }
-    let next = AtomicU64::new(arguments.from);
-    let end = arguments.from + arguments.worlds;
-    let failed = AtomicBool::new(false);
-    let work = || {
-        let (mut totals, mut wrong) = (Totals::default(), None);
-        while !failed.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= end {
-                break;
-            }
-            let verdict = judge(&Hostile::of(seed));
-            totals.add(&verdict);
-            if verdict.wrong.is_some() {
-                failed.store(true, Ordering::Relaxed);
-                wrong = verdict.wrong.map(|wrong| (seed, wrong));
-            }
+    let views: Vec<View> = arguments.view.map_or_else(|| View::ALL.to_vec(), |view| vec![view]);
+    let all: Vec<(View, Totals, Option<(Hostile, Wrong)>)> = views
+        .into_iter()
+        .map(|view| {
+            let (totals, wrong) = worlds(&arguments, view);
+            (view, totals, wrong)
+        })
+        .collect();
+    let mut passed = true;
+    for (view, totals, wrong) in &all {
+        println!("==== the cluster's view: {view:?}\n\n{totals}");
+        let excessive = tell::excessive(totals);
+        if let Some(line) = &excessive {
+            println!("\n{line}");
         }
-        (totals, wrong)
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let (mut totals, mut wrong) = (Totals::default(), None);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            match worker.join() {
-                Ok((theirs, seed)) => {
-                    totals.merge(theirs);
-                    wrong = wrong.take().or(seed);
-                }
-                Err(panic) => std::panic::resume_unwind(panic),
+        match wrong {
+            Some((hostile, Wrong { law, how })) if arguments.quick => {
+                println!("\nworld {}, {law}: {how}", hostile.plan.seed);
             }
+            Some((hostile, _)) => {
+                println!("\nworld {} goes wrong; here is the smallest like it:\n", hostile.plan.seed);
+                one_shrunk(hostile);
+            }
+            None => println!(),
         }
-    });
-    println!("{totals}");
-    let excessive = tell::excessive(&totals);
-    if let Some(line) = &excessive {
-        println!("\n{line}");
+        passed &= excessive.is_none() && wrong.is_none();
     }
-    let passed = excessive.is_none() && wrong.is_none();
-    match wrong {
-        Some((seed, Wrong { law, how })) if arguments.quick => println!("\nworld {seed}, {law}: {how}"),
-        Some((seed, _)) => {
-            println!("\nworld {seed} goes wrong; here is the smallest like it:\n");
-            one_shrunk(seed);
-        }
-        None => {}
+    if let [(_, without, _), (_, with, _), (_, flapping, _)] = &all[..] {
+        let (table, is_better) = side_by_side::table(without, with, flapping);
+        println!("{table}");
+        passed &= is_better || arguments.worlds < side_by_side::ENOUGH;
     }
     println!(
         "\ntest result: {}. {} passed; {} failed; 0 ignored",
@@ -138,21 +128,60 @@ fn main() -> ExitCode {
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// All worlds, seen one way: what they amount to, and the first that goes wrong.
+fn worlds(arguments: &Arguments, view: View) -> (Totals, Option<(Hostile, Wrong)>) {
+    let next = AtomicU64::new(arguments.from);
+    let end = arguments.from + arguments.worlds;
+    let failed = AtomicBool::new(false);
+    let work = || {
+        let (mut totals, mut wrong) = (Totals::default(), None);
+        while !failed.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                break;
+            }
+            let hostile = Hostile::of(seed).seen(view);
+            let verdict = judge(&hostile);
+            totals.add(&verdict);
+            if verdict.wrong.is_some() {
+                failed.store(true, Ordering::Relaxed);
+                wrong = verdict.wrong.map(|wrong| (hostile, wrong));
+            }
+        }
+        (totals, wrong)
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let (mut totals, mut wrong) = (Totals::default(), None);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok((theirs, found)) => {
+                    totals.merge(theirs);
+                    wrong = wrong.take().or(found);
+                }
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    (totals, wrong)
+}
+
 /// Tells one world's story.
-fn one(seed: u64) -> ExitCode {
-    let hostile = Hostile::of(seed);
-    let verdict = judge(&hostile);
+fn one(hostile: &Hostile) -> ExitCode {
+    let verdict = judge(hostile);
     if verdict.wrong.is_some() {
-        one_shrunk(seed);
+        one_shrunk(hostile);
         return ExitCode::FAILURE;
     }
-    println!("{}\n\n{}", tell::world(&hostile), verdict.summary);
-    println!("nothing is wrong with world {seed}");
+    println!("{}\n\n{}", tell::world(hostile), verdict.summary);
+    println!("nothing is wrong with world {}", hostile.plan.seed);
     ExitCode::SUCCESS
 }
 
-fn one_shrunk(seed: u64) {
-    let smallest = shrink(&Hostile::of(seed));
+fn one_shrunk(hostile: &Hostile) {
+    let seed = hostile.plan.seed;
+    let smallest = shrink(hostile);
     let verdict = judge(&smallest);
     println!("{}\n", tell::world(&smallest));
     println!("{}", tell::end_of(&verdict.story));

@@ -70,6 +70,10 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// What comes of the scaler's not knowing, or of its having forgotten: not the cluster's faults, nor what users or Azure do.
+    pub const OF_THE_SCALER: [Self; 6] =
+        [Self::StaleJob, Self::StaleAgent, Self::StartedTwice, Self::StartUpRace, Self::Upheaval, Self::Distrusted];
+
     /// The cause in words.
     #[must_use]
     pub fn text(self) -> &'static str {
@@ -116,9 +120,13 @@ pub struct Basis {
     /// The jobs that the ScaledJob's agents are to run, in order: those that agents are to be started for, and those that
     /// its idle agents can take.
     pub wanted: Vec<RequestId>,
-    /// Azure's numbers of the ScaledJob's agents that the value stands for: those online, and those that have gone offline
+    /// The names of the ScaledJob's agents that the value stands for: those online, and those that have gone offline
     /// with a job so lately that they may be back.
-    pub counted: BTreeSet<i64>,
+    pub counted: BTreeSet<Arc<str>>,
+    /// Azure's numbers of agents that were offline, where that does not keep the decision from having others started.
+    pub offline: BTreeSet<i64>,
+    /// Agents to be kept idle, where the decision says how many.
+    pub to_keep: Option<u32>,
     /// Azure's numbers of agents that the decision did not believe.
     pub distrusted: BTreeSet<i64>,
 }
@@ -130,23 +138,36 @@ impl Basis {
         let owned =
             |owner: Option<u32>| owner.is_some_and(|place| decision.scaled_jobs[place as usize].id == *scaled_job);
         let wanted = |placement: &Placement| match *placement {
-            Placement::Assigned { trigger } => owned(Some(decision.triggers[trigger as usize].scaled_job)),
+            Placement::Assigned { trigger } | Placement::StartingAgent { trigger } => {
+                owned(Some(decision.triggers[trigger as usize].scaled_job))
+            }
             Placement::IdleAgent { agent } => owned(decision.agents[agent as usize].owner),
             _ => false,
         };
         let jobs = decision.snapshot.jobs.iter().zip(&decision.jobs);
         let agents = decision.snapshot.agents.iter().zip(&decision.agents);
+        let made = decision.scaled_jobs.iter().find(|made| made.id == *scaled_job);
+        let in_cluster = made.and_then(|made| Some((made.to_keep, made.cluster.as_ref()?)));
         Self {
             seen_at,
+            to_keep: in_cluster.map(|(to_keep, _)| to_keep),
             wanted: jobs.clone().filter(|(_, placement)| wanted(placement)).map(|(job, _)| job.id).collect(),
-            counted: agents
+            counted: match in_cluster {
+                Some((_, cluster)) => cluster.agents().map(|agent| agent.as_str().into()).collect(),
+                _ => agents
+                    .clone()
+                    .filter(|(agent, standing)| agent.online && owned(standing.owner))
+                    .map(|(agent, _)| agent.name.as_str().into())
+                    .chain(jobs.clone().filter_map(|(job, placement)| match placement {
+                        Placement::Running { owner } if owned(*owner) => Some(job.agent.as_ref()?.name.as_str().into()),
+                        _ => None,
+                    }))
+                    .collect(),
+            },
+            offline: agents
                 .clone()
-                .filter(|(agent, standing)| agent.online && owned(standing.owner))
+                .filter(|(agent, standing)| in_cluster.is_some() && !agent.online && owned(standing.owner))
                 .map(|(agent, _)| agent.id)
-                .chain(jobs.clone().filter_map(|(job, placement)| match placement {
-                    Placement::Running { owner } if owned(*owner) => job.agent.as_ref().map(|agent| agent.id),
-                    _ => None,
-                }))
                 .collect(),
             distrusted: agents
                 .filter(|(_, standing)| standing.state == AgentState::NotTakingJobs)
@@ -181,7 +202,8 @@ pub(super) fn claim(
     let sisters = cluster.jobs.values().filter(|job| job.scaled_job == scaled_job);
     let claimed: BTreeSet<RequestId> =
         sisters.clone().filter(|job| job.is_unused()).filter_map(|job| job.claim.request()).collect();
-    let unfinished: BTreeSet<i64> = sisters.filter(|job| !job.is_finished()).filter_map(|job| job.agent).collect();
+    let unfinished: BTreeSet<Arc<str>> =
+        sisters.filter(|job| !job.is_finished()).map(|job| Arc::clone(&job.pod)).collect();
     let gone = basis.counted.difference(&unfinished).count();
 
     let (waiting, passed): (Vec<_>, Vec<_>) =
@@ -197,7 +219,9 @@ pub(super) fn claim(
         .values_mut()
         .filter(|job| job.scaled_job == scaled_job && job.is_unused())
         .filter(|job| job.claim.request().is_none_or(|id| !wanted.contains(&id)))
-        .filter(|job| job.agent.is_none_or(|agent| !basis.distrusted.contains(&agent)))
+        .filter(|job| {
+            job.agent.is_none_or(|agent| !basis.distrusted.contains(&agent) && !basis.offline.contains(&agent))
+        })
         .filter(|job| Arc::ptr_eq(&job.registers_with, &made_now))
         .collect();
     adopters.sort_by_key(lost_first);
@@ -211,18 +235,22 @@ pub(super) fn claim(
     let stale_jobs = repeat_n(Claim::Lost(Cause::StaleJob, age), passed.len());
     let stale_agents = repeat_n(Claim::Lost(Cause::StaleAgent, age), gone);
     let idle_on_purpose = (scaling.min_replicas as usize).saturating_sub(without_job);
+    // Below its minimum KEDA fills up by itself.
+    let idle_on_purpose = basis.to_keep.map_or(idle_on_purpose, |to_keep| idle_on_purpose.max(to_keep as usize));
     let kept = repeat_n(Claim::lost(Cause::MinimumReplicas), idle_on_purpose);
     let rest = if scaling.strategy == Strategy::Default { Cause::Unexplained } else { Cause::StartUpRace };
     let claims = on_jobs.chain(stale_jobs).chain(stale_agents).chain(kept).chain(repeat(Claim::lost(rest)));
     claims.take(created as usize).collect()
 }
 
-/// Agents that the decision did not believe have lost their jobs: others are started for them.
+/// Agents that the decision did not believe, or that were offline, have lost their jobs: others are started for them.
 fn disbelieve(cluster: &mut Cluster, basis: &Basis) {
-    let is_distrusted = |job: &&mut KubernetesJob| job.agent.is_some_and(|agent| basis.distrusted.contains(&agent));
-    for job in cluster.jobs.values_mut().filter(|job| job.is_unused()).filter(is_distrusted) {
-        if job.claim.request().is_some() {
+    let is_distrusted = |job: &KubernetesJob| job.agent.is_some_and(|agent| basis.distrusted.contains(&agent));
+    for job in cluster.jobs.values_mut().filter(|job| job.is_unused() && job.claim.request().is_some()) {
+        if is_distrusted(job) {
             job.claim = Claim::lost(Cause::Distrusted);
+        } else if job.agent.is_some_and(|agent| basis.offline.contains(&agent)) {
+            job.claim = Claim::lost(Cause::Fault(job.fate));
         }
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! Like the organisation it only changes state; the [`world`](super::world) says when.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     claims::Claim,
@@ -52,7 +56,16 @@ pub struct KubernetesJob {
     pub used: bool,
     /// What its agent registers with.
     pub registers_with: Arc<Registered>,
+    /// When KEDA created it, from the world's beginning.
+    pub created_at: Duration,
+    /// When its pod began to run, where it has.
+    pub running_at: Option<Duration>,
+    /// Whether it ended before its time.
+    pub has_failed: bool,
 }
+
+/// How many Kubernetes Jobs that have ended the cluster shows still.
+const SHOWN_ENDED: usize = 100;
 
 /// How far a Kubernetes Job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,21 +106,50 @@ pub struct Cluster {
     pub scaled_jobs: Vec<SimulatedScaledJob>,
     /// Kubernetes Jobs that are unfinished, or whose agents are registered.
     pub jobs: BTreeMap<JobKey, KubernetesJob>,
+    /// Kubernetes Jobs that have ended, the last ones: the cluster shows them still.
+    pub ended: VecDeque<KubernetesJob>,
     /// Kubernetes Jobs created so far.
     pub created: u64,
 }
 
 impl Cluster {
     /// Creates a Kubernetes Job.
-    pub fn create(&mut self, scaled_job: usize, claim: Claim, fate: Fate, random: &mut fastrand::Rng) -> JobKey {
+    pub fn create(
+        &mut self,
+        scaled_job: usize,
+        claim: Claim,
+        fate: Fate,
+        created_at: Duration,
+        random: &mut fastrand::Rng,
+    ) -> JobKey {
         let name = &self.scaled_jobs[scaled_job].plan.id.name;
         let pod = format!("{name}-{}-{}", suffix(random), suffix(random)).into();
         let key = JobKey(self.created);
         self.created += 1;
         let registers_with = Arc::clone(&self.scaled_jobs[scaled_job].registers_with);
-        let (stage, agent, used) = (Stage::Pending, None, false);
-        self.jobs.insert(key, KubernetesJob { scaled_job, pod, stage, agent, claim, fate, used, registers_with });
+        let job = KubernetesJob {
+            scaled_job,
+            pod,
+            stage: Stage::Pending,
+            agent: None,
+            claim,
+            fate,
+            used: false,
+            registers_with,
+            created_at,
+            running_at: None,
+            has_failed: false,
+        };
+        self.jobs.insert(key, job);
         key
+    }
+
+    /// Lets go of a Kubernetes Job that has ended.
+    pub fn end(&mut self, key: JobKey) -> Option<KubernetesJob> {
+        let job = self.jobs.remove(&key)?;
+        self.ended.push_back(job.clone());
+        self.ended.drain(..self.ended.len().saturating_sub(SHOWN_ENDED));
+        Some(job)
     }
 
     /// A ScaledJob's Kubernetes Jobs as KEDA counts them.

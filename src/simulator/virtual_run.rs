@@ -22,19 +22,21 @@ use super::{
     answers,
     claims::Basis,
     cluster::SimulatedScaledJob,
-    keda::{self, Reply},
+    keda::Reply,
     plan::{Millis, Plan},
+    shown::{strategy_of, view_of},
     world::World,
 };
 use crate::{
     agent::AgentNamePattern,
     azure_devops::decode::{self, Limit},
+    cluster_view::ClusterView,
     decision::{Answer, Decision},
     job_request::Parallelism,
     parallel_jobs::{Headroom, Ledger, Usage},
     pool::{Pool, Rules},
     snapshot::Snapshot,
-    trigger::{JobsWithoutDemands, Strategy, Trigger, TriggerId},
+    trigger::{JobsWithoutDemands, Trigger, TriggerId},
 };
 
 /// What stands between Azure, the scaler and KEDA.
@@ -56,6 +58,8 @@ pub struct Conditions {
     pub rules: Rules,
     /// How many agents are kept ready beyond the parallel jobs.
     pub headroom: Headroom,
+    /// Whether the scaler watches the cluster.
+    pub view: bool,
     /// What goes wrong with the scaler and its requests.
     pub troubles: Troubles,
 }
@@ -72,11 +76,14 @@ impl Default for Conditions {
             latency: 5..=150,
             rules: Rules::default(),
             headroom: Headroom::Quarter,
+            view: false,
             troubles: Troubles::default(),
         }
     }
 }
 
+/// A watch that stands still is taken for lost after so long.
+const STALE_IS_LOST_AFTER: Duration = Duration::from_secs(12);
 /// Licences are asked for this often.
 const LICENCES_ARE_ASKED_FOR: Duration = Duration::from_secs(10);
 
@@ -90,6 +97,8 @@ pub struct VirtualRun {
     /// For each ScaledJob its trigger, and how often it had been edited then.
     triggers: Vec<(u32, Arc<Trigger>)>,
     pools: BTreeMap<i64, ScalerPool>,
+    /// What the cluster showed last, where it is watched.
+    view: Option<Arc<ClusterView>>,
     /// What its pools share, and when it was asked for.
     ledger: Arc<Ledger>,
     licences_at: Option<Duration>,
@@ -145,6 +154,7 @@ impl VirtualRun {
         let mut run = Self {
             triggers: Vec::new(),
             pools: BTreeMap::new(),
+            view: None,
             ledger,
             licences_at: None,
             asking: vec![false; plan.scaled_jobs.len()],
@@ -247,6 +257,37 @@ impl VirtualRun {
         self.pools = pools.collect();
     }
 
+    /// Shows a pool what the cluster shows now, and who will ask about it.
+    fn show(&mut self, pool: i64) {
+        if !self.conditions.view {
+            return;
+        }
+        let now = self.world.now();
+        let stale = self.conditions.troubles.since(Trouble::ViewStale, now);
+        let stale_for = stale.map(|since| now.saturating_sub(since));
+        if self.conditions.troubles.is(Trouble::ViewLost, now)
+            || stale_for.is_some_and(|stale_for| stale_for > STALE_IS_LOST_AFTER)
+        {
+            self.view = None;
+        } else if stale.is_none() {
+            let view = view_of(&self.world, self.view.as_deref());
+            if self.view.as_deref() != Some(&view) {
+                self.view = Some(Arc::new(view));
+            }
+        }
+        let scaled_jobs = self.world.cluster().scaled_jobs.iter().enumerate();
+        let of_pool = scaled_jobs.filter(|(_, made)| made.plan.pool == pool && !made.deleted);
+        let triggers = of_pool.map(|(place, made)| match &self.triggers[place] {
+            (edits, trigger) if *edits == made.edits => Arc::clone(trigger),
+            _ => self.trigger_of(made),
+        });
+        let triggers = triggers.collect();
+        if let Some(side) = self.pools.get_mut(&pool) {
+            side.core.see(self.view.clone());
+            side.core.announce(triggers);
+        }
+    }
+
     /// KEDA polls a ScaledJob.
     fn poll(&mut self, scaled_job: usize, watch: &mut dyn FnMut(&World, &Told<'_>)) {
         if std::mem::replace(&mut self.asking[scaled_job], true) {
@@ -259,6 +300,7 @@ impl VirtualRun {
             self.triggers[scaled_job] = (edits, self.trigger_of(made));
         }
         let now = self.world.now();
+        self.show(pool);
         let Some(side) = self.pools.get_mut(&pool) else { return };
         if side.core.note(&self.triggers[scaled_job].1, self.world.timestamp(now)).is_err() {
             self.tell(scaled_job, None);
@@ -307,6 +349,7 @@ impl VirtualRun {
     /// Answers from the last good snapshot, while its age is tolerated.
     fn answer(&mut self, pool: i64, scaled_job: usize, watch: &mut dyn FnMut(&World, &Told<'_>)) {
         let now = self.world.now();
+        self.show(pool);
         let Some(side) = self.pools.get_mut(&pool) else { return };
         let trigger = &self.triggers[scaled_job].1;
         let good = side.lens.last_good(now, self.conditions.tolerated_age);
@@ -373,12 +416,7 @@ impl VirtualRun {
             capabilities: Arc::new(plan.capabilities.clone()),
             parent: None,
             jobs_without_demands: JobsWithoutDemands::Take,
-            strategy: match plan.scaling.strategy {
-                keda::Strategy::Default => Strategy::Default,
-                keda::Strategy::Accurate => Strategy::Accurate,
-                keda::Strategy::Eager => Strategy::Eager,
-                keda::Strategy::Custom { deduction, percentage } => Strategy::Custom { deduction, percentage },
-            },
+            strategy: strategy_of(&plan.scaling),
             builtin: None,
             agent_names: AgentNamePattern::of_scaled_job(&plan.id.name),
             max_replicas: plan.scaling.max_replicas,

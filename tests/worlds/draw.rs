@@ -60,6 +60,7 @@ impl Hostile {
             settle: SignedDuration::from_secs(i64::try_from(slowest + 3).unwrap_or(60)),
             idle_agent_grace: SignedDuration::from_secs(random.i64(30..=60)),
             start_timeout: SignedDuration::from_secs(random.i64(60..=120)),
+            failed_starts: 3,
         };
         let conditions = Conditions {
             azure: 5..=random.u64(20..300),
@@ -81,6 +82,38 @@ impl Hostile {
         };
         Self { plan, conditions }
     }
+
+    /// The same world, seen through the cluster's view, too.
+    pub(crate) fn seen(mut self, view: View) -> Self {
+        self.conditions.view = view != View::Off;
+        if view == View::Flapping {
+            // Draws of its own, so that the world is the same.
+            let random = &mut Rng::with_seed(!self.plan.seed);
+            let most = u64::try_from(self.plan.faults.until.as_millis()).unwrap_or(1);
+            for _ in 0..random.usize(1..=6) {
+                let at = random.u64(0..most);
+                let lasts = random.u64(1_000..60_000).min(most - at);
+                let trouble = if random.bool() { Trouble::ViewLost } else { Trouble::ViewStale };
+                self.conditions.troubles.0.push((Duration::from_millis(at), Duration::from_millis(lasts), trouble));
+            }
+        }
+        self
+    }
+}
+
+/// What the scaler sees of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum View {
+    /// Nothing.
+    Off,
+    /// All, at once.
+    On,
+    /// Now and then nothing, or what was.
+    Flapping,
+}
+
+impl View {
+    pub(crate) const ALL: [Self; 3] = [Self::Off, Self::On, Self::Flapping];
 }
 
 fn offers(random: &mut Rng) -> CapabilitySet {

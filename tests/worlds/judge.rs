@@ -34,6 +34,8 @@ pub(crate) struct Verdict {
     /// For how long images were broken of ScaledJobs that some waiting job fits.
     pub(crate) broken: Duration,
     pub(crate) longest_wait: Duration,
+    /// Jobs that waited for longer than is allowed in the calm, in the storm, too.
+    pub(crate) starved: u64,
     pub(crate) wrong: Option<Wrong>,
     pub(crate) story: String,
 }
@@ -49,10 +51,13 @@ pub(crate) fn judge(hostile: &Hostile) -> Verdict {
     let mut run = VirtualRun::new(hostile.plan.clone(), hostile.conditions.clone());
     let mut safety = Safety::new(&hostile.conditions);
     let mut liveness = Liveness::default();
+    // In the storm jobs may wait for long; how many do is counted, to be compared.
+    let mut in_storm = Liveness::default();
     let until = hostile.plan.faults.until;
     let mut broken = Duration::ZERO;
     while run.world.now() < until {
         run.watch_until(until.min(run.world.now() + LOOK), &mut |world, told| safety.see(world, told));
+        let _ = in_storm.look(&run.world, LOOK, |pool| run.decision(pool));
         let waits = u32::try_from(liveness.broken_and_wanted(&run.world)).unwrap_or(u32::MAX);
         broken += LOOK * waits;
     }
@@ -85,7 +90,8 @@ pub(crate) fn judge(hostile: &Hostile) -> Verdict {
     let story = if wrong.is_some() { run.world.story() + &waiting(&run) } else { String::new() };
     let Safety { decisions, answers, outdated, compared, .. } = safety;
     let longest_wait = liveness.longest;
-    Verdict { summary, decisions, answers, outdated, compared, broken, longest_wait, wrong, story }
+    let starved = (in_storm.starved.len() + liveness.starved.len()) as u64;
+    Verdict { summary, decisions, answers, outdated, compared, broken, longest_wait, starved, wrong, story }
 }
 
 /// Why the jobs wait that still do, as the scaler sees it.

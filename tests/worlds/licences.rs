@@ -65,7 +65,7 @@ pub(crate) fn check(
 }
 
 fn takes(placement: &Placement) -> bool {
-    matches!(placement, Placement::IdleAgent { .. } | Placement::Assigned { .. })
+    matches!(placement, Placement::IdleAgent { .. } | Placement::StartingAgent { .. } | Placement::Assigned { .. })
 }
 
 fn waits(placement: &Placement) -> bool {

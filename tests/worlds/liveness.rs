@@ -3,7 +3,11 @@
 //! Judged by the world, not by what the scaler knew. A job's time runs while some ScaledJob that fits it may have more
 //! unfinished Kubernetes Jobs, and a licence is free, that no older job can take; it begins anew when that ends.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use azp_scaler::{
     decision::{Decision, Starts},
@@ -26,6 +30,8 @@ pub(crate) struct Liveness {
     fits: BTreeMap<Pair, bool>,
     /// The longest of these.
     pub(crate) longest: Duration,
+    /// The jobs that have waited for longer than is allowed.
+    pub(crate) starved: BTreeSet<(i64, RequestId)>,
 }
 
 /// For how long a job has waited, and may.
@@ -44,6 +50,7 @@ impl Liveness {
         decision: impl Fn(i64) -> Option<Arc<Decision>>,
     ) -> Result<(), String> {
         let mut waits = BTreeMap::new();
+        let mut broken = Ok(());
         for pool in world.pools() {
             let decided = decision(pool.id);
             let failing = |name: &str| {
@@ -79,20 +86,20 @@ impl Liveness {
                 let mut wait = self.waits.get(&(pool.id, request.id)).copied().unwrap_or_default();
                 (wait.waited, wait.allowed) = (wait.waited + since, wait.allowed.max(most));
                 self.longest = self.longest.max(wait.waited);
-                if wait.waited > wait.allowed {
-                    return Err(format!(
+                if wait.waited > wait.allowed && self.starved.insert((pool.id, request.id)) {
+                    broken = broken.and(Err(format!(
                         "job {} of {} has waited for {} s beside a ScaledJob with room and a free licence, {} s are allowed",
                         request.id,
                         pool.name,
                         wait.waited.as_secs(),
                         wait.allowed.as_secs()
-                    ));
+                    )));
                 }
                 waits.insert((pool.id, request.id), wait);
             }
         }
         self.waits = waits;
-        Ok(())
+        broken
     }
 
     /// How many ScaledJobs have a broken image and could be given a job that waits.

@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 
 use azp_scaler::{
     agent::Agent,
-    decision::{AgentState, Decision, Placement},
+    decision::{AgentState, Decision, Placement, Starts},
     job_request::ReservedAgent,
-    simulator::virtual_run::Told,
+    simulator::{
+        World,
+        keda::{self, JobCount},
+        virtual_run::Told,
+    },
     trigger::{Strategy, Trigger},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +21,13 @@ use super::safety::Broken;
 const MAY_BE_BACK: SignedDuration = SignedDuration::from_secs(120);
 
 /// The value of a ScaledJob is its agents that KEDA subtracts and those to start, or nothing.
-pub(crate) fn check(decision: &Decision, told: &Told<'_>, now: Timestamp) -> Result<(), Broken> {
+pub(crate) fn check(
+    world: &World,
+    view: Seen,
+    decision: &Decision,
+    told: &Told<'_>,
+    now: Timestamp,
+) -> Result<(), Broken> {
     if decision.valid_until.is_some_and(|until| until <= now) {
         return Err("it is told by a decision that holds no longer".to_owned());
     }
@@ -29,12 +39,20 @@ pub(crate) fn check(decision: &Decision, told: &Told<'_>, now: Timestamp) -> Res
     let Some(place) = decision.scaled_jobs.iter().position(|scaled_job| scaled_job.id == id.scaled_job) else {
         return Ok(());
     };
+    let scaled_job = &decision.scaled_jobs[place];
     let place = u32::try_from(place).unwrap_or(u32::MAX);
     // An edited ScaledJob's old trigger is known for a poll more.
     if decision.triggers.iter().filter(|trigger| trigger.scaled_job == place).count() > 1 {
         return Ok(());
     }
     let to_start = decision.to_start(place);
+    if scaled_job.cluster.is_some() {
+        return match view {
+            Seen::Nothing => Err("the cluster is not seen, and counted".to_owned()),
+            Seen::Old => Ok(()),
+            Seen::All => by_the_cluster(world, decision, place, told),
+        };
+    }
     let online = online_agents(decision, place);
     let running = running(decision, place, now);
     let away = running.iter().filter(|id| !is_online(decision, **id)).count();
@@ -61,6 +79,59 @@ pub(crate) fn check(decision: &Decision, told: &Told<'_>, now: Timestamp) -> Res
     }
     Err(format!(
         "{} is told where {value} should be: {to_start} agents are to be started, {online} are online, {away} away with a job",
+        answer.value
+    ))
+}
+
+/// What the scaler sees of the cluster.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Nothing,
+    /// What was.
+    Old,
+    All,
+}
+
+/// The value is what KEDA subtracts now, by its own count, and the agents to start.
+fn by_the_cluster(world: &World, decision: &Decision, place: u32, told: &Told<'_>) -> Result<(), Broken> {
+    let Some(answer) = told.answer else { return Ok(()) };
+    let scaled_job = &decision.scaled_jobs[place as usize];
+    let JobCount { running, pending } = world.cluster().count(told.scaled_job);
+    let scaling = &world.cluster().scaled_jobs[told.scaled_job].plan.scaling;
+    let to_start = decision.to_start(place);
+    let idle = own(decision, place).filter(|(_, state)| *state == AgentState::Idle).count();
+    let matched = decision.jobs.iter().filter(|placement| match placement {
+        Placement::IdleAgent { agent } => decision.agents[*agent as usize].owner == Some(place),
+        Placement::StartingAgent { trigger } => decision.triggers[*trigger as usize].scaled_job == place,
+        _ => false,
+    });
+    let starting = scaled_job.cluster.as_ref().map_or(0, |cluster| cluster.starting);
+    let ready = (u32::try_from(idle).unwrap_or(u32::MAX) + starting)
+        .checked_sub(u32::try_from(matched.count()).unwrap_or(u32::MAX))
+        .ok_or("more jobs are matched to own agents than there are")?;
+    let room = scaling.max_replicas.saturating_sub(running).saturating_sub(to_start);
+    let missing = if scaled_job.starts == Starts::Working { scaling.min_replicas.saturating_sub(ready) } else { 0 };
+    let is_paused = world.cluster().scaled_jobs[told.scaled_job].paused;
+    let more = if is_paused { 0 } else { missing.min(room) };
+    let agents = match scaling.strategy {
+        keda::Strategy::Default if to_start + more == 0 => 0,
+        keda::Strategy::Default => (to_start + more + running).saturating_sub(scaling.min_replicas),
+        _ if to_start == 0 => 0,
+        keda::Strategy::Accurate => to_start + pending,
+        keda::Strategy::Eager => to_start,
+        keda::Strategy::Custom { deduction, percentage } => {
+            let beyond = running.saturating_sub(scaling.min_replicas);
+            let subtracted = f64::from(beyond) * percentage + f64::from(deduction);
+            to_start + (0..=beyond).rev().find(|agents| f64::from(*agents) <= subtracted).unwrap_or(0)
+        }
+    };
+    let value = u64::from(agents) * u64::from(told.trigger.target);
+    if answer.value == value {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is told where {value} should be: {to_start} agents are to be started, {more} to be kept, and KEDA counts {running}, \
+         {pending} of them pending",
         answer.value
     ))
 }

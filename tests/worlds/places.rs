@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use azp_scaler::{
     agent::Agent,
-    decision::{AgentState, Decision, Placement, Starts},
+    decision::{AgentState, Decision, Placement, Starts, TriggerDecision},
     job_request::JobRequest,
 };
 
@@ -49,11 +49,18 @@ fn can_take(decision: &Decision) -> Result<(), Broken> {
                 let name = &snapshot.agents[*agent as usize].name;
                 return Err(format!("job {} is to run on {name}, which can't take it", job.id));
             }
-            Placement::Assigned { trigger } if !takes(&decision.triggers[*trigger as usize], decision, job) => {
+            Placement::StartingAgent { trigger } | Placement::Assigned { trigger }
+                if !takes(&decision.triggers[*trigger as usize], decision, job) =>
+            {
                 let id = &decision.triggers[*trigger as usize].trigger.id.scaled_job;
                 return Err(format!("job {} is given to {id}, which does not fit", job.id));
             }
-            Placement::Unmatched if decision.triggers.iter().any(|decided| takes(decided, decision, job)) => {
+            Placement::Unmatched
+                if decision
+                    .triggers
+                    .iter()
+                    .any(|decided| shares(decided, decision) && takes(decided, decision, job)) =>
+            {
                 return Err(format!("job {} finds no ScaledJob though one fits", job.id));
             }
             _ => {}
@@ -70,7 +77,10 @@ fn can_run(decision: &Decision, place: u32, job: &JobRequest) -> bool {
     let spent = standing.owner.is_some() && last_completed.is_some();
     let reserved = || decision.snapshot.jobs.iter().any(|job| job.agent.as_ref().is_some_and(|agent| agent.id == *id));
     let believed = standing.state != AgentState::NotTakingJobs;
-    let free = *online && *enabled && assigned.is_none() && !spent && believed && !reserved();
+    let pods = standing.owner.and_then(|owner| decision.scaled_jobs[owner as usize].cluster.as_ref());
+    let has_pod =
+        pods.is_none_or(|pods| pods.agents().any(|agent| *agent == decision.snapshot.agents[place as usize].name));
+    let free = has_pod && *online && *enabled && assigned.is_none() && !spent && believed && !reserved();
     free && satisfies(capabilities, decision.snapshot.demands_of(job))
 }
 
@@ -81,7 +91,21 @@ fn sums(decision: &Decision) -> Result<(), Broken> {
         let given = u32::try_from(decision.jobs.iter().filter(here).count()).unwrap_or(u32::MAX);
         // While a ScaledJob is edited, two variants of its trigger share what it may start.
         let alone = decision.triggers.iter().filter(|other| other.scaled_job == decided.scaled_job).count() == 1;
-        let matched = waited_for(decision, decided.scaled_job);
+        let starting = |placement: &&Placement| match placement {
+            Placement::StartingAgent { trigger } => {
+                decision.triggers[*trigger as usize].scaled_job == decided.scaled_job
+            }
+            _ => false,
+        };
+        let awaited = u32::try_from(decision.jobs.iter().filter(starting).count()).unwrap_or(u32::MAX);
+        let cluster = decision.scaled_jobs[decided.scaled_job as usize].cluster.as_ref();
+        if awaited > cluster.map_or(0, |cluster| cluster.starting) {
+            return Err(format!(
+                "{awaited} jobs wait for agents of {}, which starts fewer",
+                decided.trigger.id.scaled_job
+            ));
+        }
+        let matched = waited_for(decision, decided.scaled_job) + awaited;
         let wanted = (given + matched).div_ceil(decided.trigger.target).saturating_sub(matched);
         let wanted = wanted.min(may_start(decision, decided.scaled_job));
         if decided.given != given || alone && decided.to_start != wanted {
@@ -114,7 +138,12 @@ fn maxima(decision: &Decision) -> Result<(), Broken> {
 pub(crate) fn may_start(decision: &Decision, place: u32) -> u32 {
     let own = decision.triggers.iter().filter(|trigger| trigger.scaled_job == place);
     let max = own.map(|trigger| trigger.trigger.max_replicas).min().unwrap_or(0);
-    let free = max.saturating_sub(online_agents(decision, place));
+    let cluster = decision.scaled_jobs[place as usize].cluster.as_ref();
+    if cluster.is_some_and(|cluster| cluster.view.is_paused) {
+        return 0;
+    }
+    let taken = cluster.map_or_else(|| online_agents(decision, place), |cluster| cluster.view.unfinished());
+    let free = max.saturating_sub(taken);
     match decision.scaled_jobs[place as usize].starts {
         Starts::Working => free,
         Starts::Failing { .. } => 0,
@@ -131,7 +160,7 @@ fn in_order(decision: &Decision) -> Result<(), Broken> {
             Placement::WaitingForParallelJob => {
                 refused.entry(parallelism).or_insert(job.id);
             }
-            Placement::IdleAgent { .. } | Placement::Assigned { .. } => {
+            Placement::IdleAgent { .. } | Placement::StartingAgent { .. } | Placement::Assigned { .. } => {
                 if let Some(earlier) = refused.get(&parallelism) {
                     return Err(format!("job {} has a place, and job {earlier}, before it, no licence", job.id));
                 }
@@ -140,6 +169,12 @@ fn in_order(decision: &Decision) -> Result<(), Broken> {
         }
     }
     Ok(())
+}
+
+/// Whether a trigger takes jobs at all: not while its ScaledJob is paused.
+fn shares(decided: &TriggerDecision, decision: &Decision) -> bool {
+    let cluster = decision.scaled_jobs[decided.scaled_job as usize].cluster.as_ref();
+    !cluster.is_some_and(|cluster| cluster.view.is_paused)
 }
 
 /// Somebody who can take jobs: an agent that is idle, or the ScaledJob at that place.
@@ -194,7 +229,8 @@ fn way(decision: &Decision, at: &BTreeMap<Taker, Vec<usize>>, from: usize, agent
             let places = 0..u32::try_from(decision.snapshot.agents.len()).unwrap_or(0);
             return places.filter(|agent| can_run(decision, *agent, job)).map(Taker::Agent).collect();
         }
-        let fitting = decision.triggers.iter().filter(|decided| takes(decided, decision, job));
+        let fitting = decision.triggers.iter().filter(|decided| shares(decided, decision));
+        let fitting = fitting.filter(|decided| takes(decided, decision, job));
         fitting.map(|decided| Taker::ScaledJob(decided.scaled_job)).collect()
     };
     let mut reached = BTreeSet::new();

@@ -25,6 +25,8 @@ pub(crate) struct Totals {
     failed_polls: u64,
     waits: Vec<(f64, f64)>,
     longest_wait: Duration,
+    /// Jobs that waited for too long beside a ScaledJob with room and a free licence.
+    pub(crate) starved: u64,
 }
 
 impl Totals {
@@ -50,6 +52,7 @@ impl Totals {
         self.failed_polls += summary.failed_polls;
         self.waits.push((summary.wait_median, summary.wait_p95));
         self.longest_wait = self.longest_wait.max(verdict.longest_wait);
+        self.starved += verdict.starved;
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
@@ -73,6 +76,7 @@ impl Totals {
         self.failed_polls += other.failed_polls;
         self.waits.extend(other.waits);
         self.longest_wait = self.longest_wait.max(other.longest_wait);
+        self.starved += other.starved;
     }
 
     /// Pods of broken images for each minute in which a ScaledJob's image was broken and a job waited that it fits.
@@ -81,10 +85,14 @@ impl Totals {
         60.0 * pods as f64 / self.broken.as_secs_f64().max(60.0)
     }
 
+    /// Agents that are surplus by these causes.
+    pub(crate) fn surplus_by(&self, causes: &[Cause]) -> u64 {
+        causes.iter().filter_map(|cause| self.surplus.get(cause)).sum()
+    }
+
     /// Of all agents started, the part that is surplus by a cause that is neither a fault nor wanted, in a thousand.
     pub(crate) fn per_mille(&self, causes: &[Cause]) -> f64 {
-        let count: u64 = causes.iter().filter_map(|cause| self.surplus.get(cause)).sum();
-        1_000.0 * count as f64 / self.started.max(1) as f64
+        1_000.0 * self.surplus_by(causes) as f64 / self.started.max(1) as f64
     }
 }
 

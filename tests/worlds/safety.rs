@@ -18,7 +18,9 @@ use super::{
     askers::{Askers, JITTER, SHORTEST_KEPT},
     breakers::Breakers,
     doubts::Doubts,
-    licences, numbers, places,
+    licences,
+    numbers::{self, Seen},
+    places,
 };
 
 /// A law that was broken, in words.
@@ -107,11 +109,24 @@ impl Safety {
         self.outdated += u64::from(world.now().saturating_sub(world.moment(snapshot.taken_at)) > fresh_for);
         let checked = self
             .decided(world, told, decision, now)
-            .and_then(|()| numbers::check(decision, told, now))
-            .and_then(|()| self.steady(snapshot, decision, told));
+            .and_then(|()| numbers::check(world, self.view(world.now()), decision, told, now))
+            .and_then(|()| if self.conditions.view { Ok(()) } else { self.steady(snapshot, decision, told) });
         if let (None, Err(broken)) = (&self.broken, checked) {
             let name = &world.cluster().scaled_jobs[told.scaled_job].plan.id;
             self.broken = Some(format!("at {:.3} s, as {name} asks: {broken}", world.now().as_secs_f64()));
+        }
+    }
+
+    /// What is seen of the cluster.
+    fn view(&self, now: Duration) -> Seen {
+        let of_view =
+            |trouble: &&(Duration, Duration, Trouble)| matches!(trouble.2, Trouble::ViewLost | Trouble::ViewStale);
+        let lasting = |trouble: &&(Duration, Duration, Trouble)| trouble.0 <= now && now <= trouble.0 + trouble.1;
+        let mut troubles = self.conditions.troubles.0.iter().filter(of_view).filter(lasting);
+        match troubles.next() {
+            _ if !self.conditions.view => Seen::Nothing,
+            None => Seen::All,
+            Some(_) => Seen::Old,
         }
     }
 
@@ -129,14 +144,21 @@ impl Safety {
         let settles_until = began + Duration::try_from(rules.settle).unwrap_or_default();
         let Pool { decision: known, decided_at, askers, breakers, doubts } = self.pools.entry(plan.pool).or_default();
         let is_new = known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, decision));
-        askers.see(world, told, decision, settles_until)?;
+        // With the view those exist that the cluster shows, whoever asks.
+        if !self.conditions.view {
+            askers.see(world, told, decision, settles_until)?;
+        }
         if is_new {
             self.decisions += 1;
             (*known, *decided_at) = (Some(Arc::clone(decision)), now);
-            breakers.decided(decision, rules)?;
+            if !self.conditions.view {
+                breakers.decided(decision, rules)?;
+            }
             doubts.decided(decision, rules.idle_agent_grace)?;
         }
-        breakers.told(decision, &told.trigger.id, plan.polling_interval, rules, now)?;
+        if !self.conditions.view {
+            breakers.told(decision, &told.trigger.id, plan.polling_interval, rules, now)?;
+        }
         if is_new {
             places::check(decision)?;
             let others = || self.pools.iter().filter(|(id, _)| **id != plan.pool);

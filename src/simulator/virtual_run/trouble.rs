@@ -17,10 +17,14 @@ pub enum Trouble {
     Wrong,
     /// Azure does not tell how many jobs may run at once.
     LicencesUnknown,
+    /// The cluster can't be watched, and the scaler knows.
+    ViewLost,
+    /// The cluster's watch stands still, which takes the scaler a while to find out.
+    ViewStale,
 }
 
 impl Trouble {
-    /// All kinds.
+    /// All kinds, but for those of the view.
     pub const ALL: [Self; 6] =
         [Self::Restart, Self::Outage, Self::Late, Self::Torn, Self::Wrong, Self::LicencesUnknown];
 
@@ -34,6 +38,8 @@ impl Trouble {
             Self::Torn => "lists torn apart",
             Self::Wrong => "lists that leave some out",
             Self::LicencesUnknown => "parallel jobs unknown",
+            Self::ViewLost => "the cluster's view lost",
+            Self::ViewStale => "the cluster's view stale",
         }
     }
 }
@@ -44,7 +50,15 @@ pub struct Troubles(pub Vec<(Duration, Duration, Trouble)>);
 
 impl Troubles {
     pub(super) fn is(&self, trouble: Trouble, now: Duration) -> bool {
-        self.0.iter().any(|(from, lasts, kind)| *kind == trouble && *from <= now && now < *from + *lasts)
+        self.since(trouble, now).is_some()
+    }
+
+    /// Since when such a trouble has lasted.
+    pub(super) fn since(&self, trouble: Trouble, now: Duration) -> Option<Duration> {
+        let lasting = |(from, lasts, kind): &&(Duration, Duration, Trouble)| {
+            *kind == trouble && *from <= now && now < *from + *lasts
+        };
+        self.0.iter().filter(lasting).map(|(from, ..)| *from).min()
     }
 
     pub(super) fn restarts(&self) -> impl Iterator<Item = Duration> {

@@ -33,7 +33,7 @@ impl World {
             let what = if is_broken { BROKEN_IMAGE } else { fate.text() };
             *self.accounts.faults.entry(what).or_default() += 1;
         }
-        let job = self.cluster.create(scaled_job, claim, fate, &mut self.random);
+        let job = self.cluster.create(scaled_job, claim, fate, self.now, &mut self.random);
         let agent = Arc::clone(&self.cluster.jobs[&job].pod);
         self.tell(Happening::Started { agent, claim });
         let start = draw(&mut self.random, &self.plan.delays.pod_start);
@@ -48,8 +48,10 @@ impl World {
     }
 
     pub(super) fn pod_starts(&mut self, key: JobKey) {
+        let now = self.now;
         let Some(job) = self.alive(key).filter(|job| job.stage == Stage::Pending) else { return };
         job.stage = Stage::Registering;
+        job.running_at = Some(now);
         match job.fate {
             Fate::FailsAtOnce => self.enter_after(lasts::FAILS, Event::Failure { job: key }),
             Fate::Evicted => {
@@ -115,7 +117,7 @@ impl World {
     /// A pod ends before its time: KEDA no longer counts its Kubernetes Job, and its agent seems up for a while.
     pub(super) fn kill(&mut self, key: JobKey, cause: Cause) {
         let Some(job) = self.alive(key) else { return };
-        job.stage = Stage::Finished;
+        (job.stage, job.has_failed) = (Stage::Finished, true);
         let (agent, place) = (job.agent, job.scaled_job);
         self.lose_claim(key, cause);
         let pool_id = self.cluster.scaled_jobs[place].plan.pool;
@@ -150,7 +152,7 @@ impl World {
 
     /// A Kubernetes Job of interest no more: what its agent was started for is accounted for.
     fn forget(&mut self, key: JobKey) {
-        let Some(job) = self.cluster.jobs.remove(&key) else { return };
+        let Some(job) = self.cluster.end(key) else { return };
         if !job.used {
             let (cause, age) = job.claim.cause_of_surplus(|_| false).unwrap_or((Cause::Unexplained, Duration::ZERO));
             self.accounts.left_unused.push((cause, age));
