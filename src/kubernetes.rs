@@ -10,19 +10,19 @@
 //! read, and a secret written into a manifest is dropped with the manifest. Knows the core and where edges meet.
 
 mod environment;
-// mod failure;
-// mod follow;
+mod failure;
+mod follow;
 mod grouped;
-// mod health;
-// mod heartbeat;
+mod health;
+mod heartbeat;
 pub mod index;
 mod job;
-// pub mod lease;
+pub mod lease;
 mod pod;
 mod scaled;
 mod text;
 mod trouble;
-// pub mod watch;
+pub mod watch;
 
 /// The kinds of objects that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,6 +14,7 @@ use std::{
     sync::Arc,
 };
 
+pub(super) use object::SCALED_JOB_LABEL;
 pub use object::{Key, Object};
 
 use super::{Kind, grouped::Grouped, job, pod, scaled};
