@@ -3,9 +3,13 @@
 //! Labels are bounded: no ids, no names of jobs. What is counted as it happens lives here as counters and histograms, fed
 //! by the edges; what can be read off a decision is written into the gauges when somebody scrapes.
 
+mod cluster;
+
 use prometheus::{
     CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
 };
+
+pub use cluster::Cluster;
 
 /// Labels of a pool.
 const POOL: [&str; 2] = ["organization", "pool"];
@@ -53,12 +57,8 @@ pub struct Metrics {
     pub grpc_requests_total: IntCounterVec,
     /// How long answers took.
     pub grpc_request_duration_seconds: HistogramVec,
-    /// Whether the cluster is seen whole.
-    pub cluster_view_up: IntGaugeVec,
-    /// What went wrong while the cluster was watched.
-    pub cluster_watch_errors_total: IntCounterVec,
-    /// Objects of the cluster that are watched, by kind.
-    pub cluster_objects: IntGaugeVec,
+    /// The cluster's view.
+    pub cluster: Cluster,
 }
 
 impl Metrics {
@@ -158,21 +158,7 @@ impl Metrics {
                 &["method"],
                 &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0],
             ),
-            cluster_view_up: gauge(
-                "cluster_view_up",
-                "1 while the cluster is seen whole, 0 while it is not; absent where nobody watches it.",
-                &[],
-            ),
-            cluster_watch_errors_total: counter(
-                "cluster_watch_errors_total",
-                "Failed lists, watches and heartbeats of the cluster's view, by resource and reason.",
-                &["resource", "reason"],
-            ),
-            cluster_objects: gauge(
-                "cluster_objects",
-                "Objects of the cluster that are watched: ScaledJobs, ScaledObjects, and KEDA's Kubernetes Jobs and their pods.",
-                &["kind"],
-            ),
+            cluster: Cluster::new(&registry),
             registry,
         }
     }

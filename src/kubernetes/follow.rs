@@ -80,8 +80,8 @@ where
 
     /// Lists and watches until that fails; none where nobody listens any more.
     async fn attempt(&self, generation: u64, heard: &mpsc::Sender<Heard>) -> Option<Failure> {
-        let mut config = watcher::Config::default();
-        config.label_selector = self.labels.map(str::to_owned);
+        let label_selector = self.labels.map(str::to_owned);
+        let config = watcher::Config { label_selector, ..watcher::Config::default() };
         let mut events = pin!(watcher(self.api.clone(), config));
         let mut deadline = Some(Instant::now() + LISTS_WITHIN);
         let mut listed = Vec::new();

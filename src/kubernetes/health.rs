@@ -163,5 +163,4 @@ impl Watched {
 }
 
 #[cfg(test)]
-#[path = "health_tests.rs"]
 mod tests;

@@ -45,20 +45,20 @@ mod tests {
     use super::*;
     use crate::cluster_view::StartFailure;
 
-    fn outcome(conditions: Value) -> Outcome {
+    fn outcome(conditions: &Value) -> Outcome {
         Record::of(&serde_json::from_value(json!({"metadata": {}, "status": {"conditions": conditions}})).unwrap())
             .outcome
     }
 
     #[test]
     fn it_is_finished_when_a_condition_says_so() {
-        assert_eq!(outcome(json!([])), Outcome::Unfinished);
-        assert_eq!(outcome(json!([{"type": "Complete", "status": "False"}])), Outcome::Unfinished);
-        assert_eq!(outcome(json!([{"type": "Suspended", "status": "True"}])), Outcome::Unfinished);
-        assert_eq!(outcome(json!([{"type": "FailureTarget", "status": "True"}])), Outcome::Unfinished);
-        assert_eq!(outcome(json!([{"type": "Complete", "status": "True"}])), Outcome::Succeeded);
+        assert_eq!(outcome(&json!([])), Outcome::Unfinished);
+        assert_eq!(outcome(&json!([{"type": "Complete", "status": "False"}])), Outcome::Unfinished);
+        assert_eq!(outcome(&json!([{"type": "Suspended", "status": "True"}])), Outcome::Unfinished);
+        assert_eq!(outcome(&json!([{"type": "FailureTarget", "status": "True"}])), Outcome::Unfinished);
+        assert_eq!(outcome(&json!([{"type": "Complete", "status": "True"}])), Outcome::Succeeded);
         let failed = json!([{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "too long"}]);
         let trouble = Trouble { reason: StartFailure::DeadlineExceeded, message: "DeadlineExceeded: too long".into() };
-        assert_eq!(outcome(failed), Outcome::Failed(trouble));
+        assert_eq!(outcome(&failed), Outcome::Failed(trouble));
     }
 }

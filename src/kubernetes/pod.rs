@@ -114,12 +114,12 @@ mod tests {
         Record::of(&serde_json::from_value(pod).unwrap())
     }
 
-    fn container(state: Value) -> Value {
+    fn container(state: &Value) -> Value {
         json!({"name": "agent", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": state})
     }
 
     fn at(second: u32) -> Option<Timestamp> {
-        Some(format!("2026-01-01T00:00:{second:02}Z").parse().unwrap())
+        format!("2026-01-01T00:00:{second:02}Z").parse().ok()
     }
 
     #[test]
@@ -145,13 +145,13 @@ mod tests {
         let running = json!({"running": {"startedAt": "2026-01-01T00:00:09Z"}});
         let pod = |main: Vec<Value>| {
             record(json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "agent"}, {"name": "docker"}]},
-                "status": {"phase": "Pending", "conditions": scheduled, "initContainerStatuses": [container(ended.clone())],
+                "status": {"phase": "Pending", "conditions": scheduled, "initContainerStatuses": [container(&ended)],
                     "containerStatuses": main}}))
         };
         let stages = |main| pod(main).seen.stages;
         assert_eq!(stages(vec![]), Stages { scheduled: at(1), pulled: at(5), running: None });
-        assert_eq!(stages(vec![container(running.clone())]).running, None);
-        assert_eq!(stages(vec![container(running.clone()), container(running.clone())]).running, at(9));
+        assert_eq!(stages(vec![container(&running)]).running, None);
+        assert_eq!(stages(vec![container(&running), container(&running)]).running, at(9));
         assert!(!pod(vec![]).has_run);
         assert_eq!(pod(vec![]).conditions, ["PodScheduled"]);
     }
@@ -160,7 +160,7 @@ mod tests {
     fn a_pod_has_ended_when_nothing_starts_again() {
         let ended = |exit: i32, policy: &str, phase: &str| {
             record(json!({"metadata": {"name": "a"}, "spec": {"restartPolicy": policy, "containers": [{"name": "agent"}]},
-                "status": {"phase": phase, "containerStatuses": [container(json!({"terminated": {"exitCode": exit}}))]}}))
+                "status": {"phase": phase, "containerStatuses": [container(&json!({"terminated": {"exitCode": exit}}))]}}))
             .seen
             .has_ended
         };

@@ -178,5 +178,4 @@ fn is_true(annotations: Option<&BTreeMap<String, String>>, name: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "scaled_tests.rs"]
 mod tests;

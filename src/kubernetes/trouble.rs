@@ -14,9 +14,9 @@ use crate::cluster_view::{StartFailure, Trouble};
 pub(super) fn of_pod(pod: &Pod) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let is_being_stopped = pod.metadata.deletion_timestamp.is_some();
-    let containers = status.container_statuses.iter().chain(&status.init_container_statuses).flatten();
+    let mut containers = status.container_statuses.iter().chain(&status.init_container_statuses).flatten();
     put_out(status)
-        .or_else(|| containers.filter_map(|container| of_container(container, is_being_stopped)).next())
+        .or_else(|| containers.find_map(|container| of_container(container, is_being_stopped)))
         .or_else(|| unschedulable(status))
         .or_else(|| ended(status))
 }
@@ -134,13 +134,13 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(status: Value, expected: Option<(StartFailure, &str)>) {
+    fn check(status: &Value, expected: Option<(StartFailure, &str)>) {
         let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "a"}, "status": status})).unwrap();
         let seen = of_pod(&pod);
         assert_eq!(seen.as_ref().map(|trouble| (trouble.reason, &*trouble.message)), expected);
     }
 
-    fn waiting(reason: &str, last: Value) -> Value {
+    fn waiting(reason: &str, last: &Value) -> Value {
         json!({"containerStatuses": [{"name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"waiting": {"reason": reason, "message": "as\nsaid"}}, "lastState": last}]})
     }
@@ -152,17 +152,17 @@ mod tests {
     #[test]
     fn containers_that_wait_say_why() {
         for reason in ["ImagePullBackOff", "ErrImagePull", "InvalidImageName"] {
-            check(waiting(reason, json!({})), Some((StartFailure::ImagePull, &format!("{reason}: as said"))));
+            check(&waiting(reason, &json!({})), Some((StartFailure::ImagePull, &format!("{reason}: as said"))));
         }
         check(
-            waiting("CreateContainerConfigError", json!({})),
+            &waiting("CreateContainerConfigError", &json!({})),
             Some((StartFailure::CreateContainer, "CreateContainerConfigError: as said")),
         );
-        check(waiting("ContainerCreating", json!({})), None);
-        check(waiting("ContainerCreating", ended(137, "OOMKilled")), Some((StartFailure::OutOfMemory, "OOMKilled")));
-        check(waiting("CrashLoopBackOff", ended(137, "OOMKilled")), Some((StartFailure::OutOfMemory, "OOMKilled")));
+        check(&waiting("ContainerCreating", &json!({})), None);
+        check(&waiting("ContainerCreating", &ended(137, "OOMKilled")), Some((StartFailure::OutOfMemory, "OOMKilled")));
+        check(&waiting("CrashLoopBackOff", &ended(137, "OOMKilled")), Some((StartFailure::OutOfMemory, "OOMKilled")));
         check(
-            waiting("CrashLoopBackOff", ended(3, "Error")),
+            &waiting("CrashLoopBackOff", &ended(3, "Error")),
             Some((StartFailure::ContainerFailed, "Error: exit code 3")),
         );
     }
@@ -170,22 +170,22 @@ mod tests {
     #[test]
     fn containers_that_ended_say_how_and_not_what_they_wrote() {
         let status = |state: Value| json!({"containerStatuses": [{"name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state}]});
-        check(status(ended(0, "Completed")), None);
-        check(status(ended(1, "Error")), Some((StartFailure::ContainerFailed, "Error: exit code 1")));
-        check(status(ended(137, "OOMKilled")), Some((StartFailure::OutOfMemory, "OOMKilled")));
+        check(&status(ended(0, "Completed")), None);
+        check(&status(ended(1, "Error")), Some((StartFailure::ContainerFailed, "Error: exit code 1")));
+        check(&status(ended(137, "OOMKilled")), Some((StartFailure::OutOfMemory, "OOMKilled")));
     }
 
     #[test]
     fn pods_without_containers_say_why() {
         let scheduled =
             json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]);
-        check(json!({"conditions": scheduled}), Some((StartFailure::Unschedulable, "Unschedulable: 0/3 nodes")));
+        check(&json!({"conditions": scheduled}), Some((StartFailure::Unschedulable, "Unschedulable: 0/3 nodes")));
         check(
-            json!({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}),
+            &json!({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}),
             Some((StartFailure::Evicted, "Evicted: low on memory")),
         );
-        check(json!({"phase": "Failed", "reason": "OutOfcpu"}), Some((StartFailure::Unschedulable, "OutOfcpu")));
-        check(json!({"phase": "Pending"}), None);
+        check(&json!({"phase": "Failed", "reason": "OutOfcpu"}), Some((StartFailure::Unschedulable, "OutOfcpu")));
+        check(&json!({"phase": "Pending"}), None);
     }
 
     #[test]

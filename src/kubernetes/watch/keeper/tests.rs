@@ -3,10 +3,16 @@
 use serde_json::json;
 
 use super::*;
-use crate::{kubernetes::index::Key, trigger::ScaledJobId};
+use crate::{
+    cluster_watch::Asked,
+    kubernetes::index::{Key, Object},
+    metrics::Metrics,
+    pools::Clock,
+    trigger::ScaledJobId,
+};
 
 struct World {
-    heard: mpsc::Sender<Heard>,
+    teller: mpsc::Sender<Heard>,
     views: watch::Receiver<View>,
     generation: watch::Receiver<u64>,
     options: (Arc<Asked>, Metrics),
@@ -15,7 +21,7 @@ struct World {
 
 impl World {
     fn start() -> Self {
-        let (heard, hears) = mpsc::channel(UNHEARD);
+        let (teller, hearing) = mpsc::channel(UNHEARD);
         let (generations, generation) = watch::channel(0);
         let (sender, views) = watch::channel(View::Off);
         let (asked, metrics, stop) = (Arc::new(Asked::default()), Metrics::new(), CancellationToken::new());
@@ -25,14 +31,14 @@ impl World {
             clock: Clock::starting_at(Timestamp::UNIX_EPOCH),
             metrics: metrics.clone(),
         };
-        tokio::spawn(Keeper::new(options, sender, generations).keep(hears, stop.clone()));
-        Self { heard, views, generation, options: (asked, metrics), stop }
+        tokio::spawn(Keeper::new(options, sender, generations).keep(hearing, stop.clone()));
+        Self { teller, views, generation, options: (asked, metrics), stop }
     }
 
     async fn list_all(&self) {
         for kind in Kind::ALL {
             let generation = *self.generation.borrow();
-            self.heard.send(Heard::Listed { kind, generation, objects: Vec::new() }).await.unwrap();
+            self.teller.send(Heard::Listed { kind, generation, objects: Vec::new() }).await.unwrap();
         }
     }
 
@@ -47,7 +53,7 @@ impl World {
         let object = json!({"metadata": {"name": name, "namespace": "ci"}, "spec": {
             "triggers": [{"type": "external", "metadata": {"scalerAddress": address, "poolName": "Default"}}]}});
         let object = Object::scaled_object(&serde_json::from_value(object).unwrap()).unwrap();
-        self.heard.send(Heard::Applied(object)).await.unwrap();
+        self.teller.send(Heard::Applied(object)).await.unwrap();
     }
 
     async fn until(&mut self, is: impl FnMut(&View) -> bool) -> View {
@@ -80,7 +86,7 @@ async fn a_change_is_published_at_once_and_a_burst_a_few_times() {
     }
     world.until(|view| has(view, "99")).await;
     assert!((2..=5).contains(&published), "{published}");
-    assert_eq!(world.options.1.cluster_objects.with_label_values(&["scaledobjects.keda.sh"]).get(), 101);
+    assert_eq!(world.options.1.cluster.objects.with_label_values(&["scaledobjects.keda.sh"]).get(), 101);
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +98,7 @@ async fn what_is_not_ours_wakes_nobody_until_it_is_asked_about() {
     assert!(!world.views.has_changed().unwrap());
     world.options.0.asked(&id("alias"));
     world.until(|view| has(view, "alias")).await;
-    world.heard.send(Heard::Deleted(Kind::ScaledObject, Key::from(&id("alias")))).await.unwrap();
+    world.teller.send(Heard::Deleted(Kind::ScaledObject, Key::from(&id("alias")))).await.unwrap();
     world.until(|view| !has(view, "alias")).await;
 }
 
@@ -101,20 +107,20 @@ async fn a_silent_server_loses_the_view_until_all_is_listed_again() {
     let mut world = World::current().await;
     let begun = Instant::now();
     let failure = Failure::timed_out(Kind::Job, "list");
-    world.heard.send(Heard::Beat { begun, outcome: Err(failure) }).await.unwrap();
+    world.teller.send(Heard::Beat { begun, outcome: Err(failure) }).await.unwrap();
     let lost = world.until(|view| matches!(view, View::Lost { .. })).await;
     assert!(begun.elapsed() >= Duration::from_secs(10) && begun.elapsed() < Duration::from_secs(11));
     let View::Lost { since, reason } = lost else { panic!("lost") };
     assert_eq!(since, Timestamp::UNIX_EPOCH, "since the first heartbeat without an answer");
     assert!(reason.contains("can't list `jobs.batch`"), "{reason}");
-    let up = || world.options.1.cluster_view_up.with_label_values::<&str>(&[]).get();
+    let up = || world.options.1.cluster.view_up.with_label_values::<&str>(&[]).get();
     assert_eq!(up(), 0);
     assert_eq!(*world.generation.borrow(), 1);
-    world.heard.send(Heard::Beat { begun: Instant::now(), outcome: Ok(()) }).await.unwrap();
+    world.teller.send(Heard::Beat { begun: Instant::now(), outcome: Ok(()) }).await.unwrap();
     world.generation.wait_for(|generation| *generation == 2).await.unwrap();
     world.list_all().await;
     world.until(|view| view.current().is_some()).await;
-    assert_eq!(world.options.1.cluster_view_up.with_label_values::<&str>(&[]).get(), 1);
+    assert_eq!(world.options.1.cluster.view_up.with_label_values::<&str>(&[]).get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
