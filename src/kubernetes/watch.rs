@@ -83,3 +83,6 @@ pub async fn run(client: Client, options: Options, views: watch::Sender<View>, s
     Keeper::new(options, views, generations).keep(hearing, stop).await;
     tasks.shutdown().await;
 }
+
+#[cfg(test)]
+mod tests;
