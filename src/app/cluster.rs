@@ -64,7 +64,7 @@ impl Cluster {
 
 #[cfg(not(feature = "kubernetes"))]
 impl Cluster {
-    #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "as in a program that can watch")]
+    #[expect(clippy::unused_self, reason = "as in a program that can watch")]
     fn watch(
         &mut self,
         _settings: &KubernetesSettings,

@@ -149,3 +149,6 @@ async fn release(api: &Api<Lease>, candidate: &Candidate) -> Result<(), CantTell
     spec.renew_time = Some(MicroTime(candidate.clock.now()));
     within(api.replace(NAME, &PostParams::default(), &lease)).await.map(drop)
 }
+
+#[cfg(test)]
+mod tests;
