@@ -124,6 +124,7 @@ mod watched {
             let (is_watched, is_elected, stop) = (settings.view, settings.leader_election, self.stop.clone());
             if is_watched {
                 views.send_replace(View::Starting);
+                metrics.cluster.view_up.with_label_values::<&str>(&[]).set(0);
             }
             self.tasks.push(tokio::spawn(async move {
                 let client = match connect().await {

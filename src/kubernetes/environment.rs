@@ -5,8 +5,8 @@
 //!                        └──────▶ what the agent takes for capabilities
 //! ```
 //!
-//! A value that is, or may hold, a secret is not kept: not the literal of a variable with a secret's name, and not a value
-//! that refers to one. References are resolved as KEDA resolves them, which is how Kubernetes does.
+//! A value that is, or may hold, a secret is not kept: not the literal of a variable with a secret's name, not a URL with a
+//! password, and not a value that refers to one. References are resolved as KEDA resolves them, which is how Kubernetes does.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -73,7 +73,7 @@ impl Environment {
                 Some(Variable::Hidden)
             }
             Some(_) => None,
-            None if is_secret(&variable.name) => Some(Variable::Hidden),
+            None if is_secret(&variable.name) || has_password(written) => Some(Variable::Hidden),
             None => Some(self.resolved(written).map_or(Variable::Hidden, Variable::Known)),
         }
     }
@@ -145,6 +145,14 @@ pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let parts = ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "CONNECTION_STRING"];
     name.ends_with("_KEY") || name.ends_with("_PAT") || parts.iter().any(|part| name.contains(part))
+}
+
+/// Whether a URL in the text has a password before its host.
+fn has_password(text: &str) -> bool {
+    text.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
 }
 
 #[cfg(test)]

@@ -38,6 +38,9 @@ pub(super) enum Heard {
 
 /// How long a kind may take to be listed whole.
 const LISTS_WITHIN: Duration = Duration::from_secs(30);
+/// How long one watch request lasts, in seconds, before the next goes on from there: a connection that has died alone, so
+/// that heartbeats on others still get through, is noticed within that and 5 s.
+const WATCHES_FOR: u32 = 30;
 /// The pauses between attempts, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -81,7 +84,7 @@ where
     /// Lists and watches until that fails; none where nobody listens any more.
     async fn attempt(&self, generation: u64, heard: &mpsc::Sender<Heard>) -> Option<Failure> {
         let label_selector = self.labels.map(str::to_owned);
-        let config = watcher::Config { label_selector, ..watcher::Config::default() };
+        let config = watcher::Config { label_selector, timeout: Some(WATCHES_FOR), ..watcher::Config::default() };
         let mut events = pin!(watcher(self.api.clone(), config));
         let mut deadline = Some(Instant::now() + LISTS_WITHIN);
         let mut listed = Vec::new();

@@ -18,6 +18,8 @@ fn what_is_written_and_no_secret_is_a_capability() {
         {"name": "AZP_TOKEN", "value": "hidden"},
         {"name": "Nuget_Password", "value": "hidden"},
         {"name": "GIT_URL", "value": "https://me:$(AZP_TOKEN)@git"},
+        {"name": "HTTP_PROXY", "value": "http://me:hidden@proxy:3128"},
+        {"name": "HTTPS_PROXY", "value": "http://proxy:3128/a@b:c"},
         {"name": "POOL", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}},
         {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
         {"name": "LONG", "value": "x".repeat(1024)},
@@ -30,7 +32,7 @@ fn what_is_written_and_no_secret_is_a_capability() {
     ]));
     let capabilities = environment.capabilities();
     let names: Vec<&str> = capabilities.sorted().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["BIN", "EMPTY", "FITS", "JAVA_HOME", "NOISE"]);
+    assert_eq!(names, ["BIN", "EMPTY", "FITS", "HTTPS_PROXY", "JAVA_HOME", "NOISE"]);
     let value = |name: &str| capabilities.get(&name.into()).unwrap().to_string();
     assert_eq!(value("BIN"), "/opt/java/bin:$(JAVA_HOME):$(NOWHERE)");
     assert!(!format!("{environment:?}").contains("hidden"));
