@@ -5,6 +5,7 @@
 //!                        └──stop──▶ not ready ▶ calls drained ▶ pages ▶ pollers, each under a deadline
 //! ```
 
+pub mod cluster;
 pub mod demo;
 
 use std::{

@@ -53,8 +53,10 @@ pub struct KubernetesJob {
     pub created_at: Timestamp,
     /// What became of it.
     pub state: JobState,
-    /// Its pods: one, or none yet; more where one was evicted and replaced.
+    /// Its pods: one, or none yet; more where one was evicted and replaced. The newest is the last.
     pub pods: Vec<Pod>,
+    /// Why it has failed, as it says itself: its pods may be gone.
+    pub trouble: Option<Trouble>,
 }
 
 /// What became of a Kubernetes Job.
@@ -182,10 +184,10 @@ impl KubernetesJob {
         matches!(self.state, JobState::Unfinished { .. })
     }
 
-    /// What keeps it from bringing an agent, as its newest pod tells.
+    /// What keeps it from bringing an agent: as its newest pod tells, or else itself.
     #[must_use]
     pub fn trouble(&self) -> Option<&Trouble> {
-        self.pods.iter().rev().find_map(|pod| pod.trouble.as_ref())
+        self.pods.iter().rev().find_map(|pod| pod.trouble.as_ref()).or(self.trouble.as_ref())
     }
 }
 

@@ -13,6 +13,7 @@ mod address;
 mod credential;
 mod decisions;
 mod fault;
+mod kubernetes;
 mod organizations;
 mod section;
 mod short_way;
@@ -33,6 +34,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 pub use fault::{Fault, Faults};
+pub use kubernetes::KubernetesSettings;
 use section::Section;
 
 use crate::{azure_devops::organization::ParallelJobs, parallel_jobs::Headroom, pool::Rules, pools::Freshness};
@@ -56,6 +58,8 @@ pub struct Settings {
     pub rules: Rules,
     /// How many agents are kept ready beyond the parallel jobs: `[decisions] parallel_job_headroom`.
     pub headroom: Headroom,
+    /// What is done with the cluster: `[kubernetes]`.
+    pub kubernetes: KubernetesSettings,
 }
 
 /// How the log is written.
@@ -148,9 +152,7 @@ impl Settings {
         let log_format = root.section("log", |log| log.read("format", values::log_format));
         let (freshness, background) = root.section("polling", polling);
         let (rules, headroom) = root.section("decisions", decisions::read);
-        root.section("kubernetes", |kubernetes| {
-            kubernetes.not_yet("view", &"off".into(), "leave it out, or write `off`");
-        });
+        let kubernetes = root.section("kubernetes", |section| kubernetes::read(section, environment));
         let organizations = organizations::read(&mut root, environment);
         root.finish();
 
@@ -163,6 +165,7 @@ impl Settings {
             background,
             rules,
             headroom,
+            kubernetes,
         }
     }
 }

@@ -8,7 +8,7 @@
 //! - The pure core, without async, I/O, clock or wire formats (`now` is an argument), each knowing only those before it:
 //!   [`wording`], [`caseless`], [`version`], [`demand`], [`capability`], [`job_request`],
 //!   [`parallel_jobs`], [`agent`], [`snapshot`], [`builtin`], [`trigger`], [`cluster_view`], [`decision`], [`scaling`], [`assignment`], [`pool`], [`explain`].
-//! - Where the edges meet, in channels of snapshots: [`pools`]; what they speak and count: [`protocol`], [`metrics`],
+//! - Where the edges meet, in channels of snapshots: [`pools`], [`cluster_watch`]; what they speak and count: [`protocol`], [`metrics`],
 //!   [`job_waits`].
 //! - The edges, which never know each other: [`azure_devops`], [`external_scaler`], `kubernetes` (a feature), [`web`], [`simulator`].
 //! - Above them: [`config`], [`telemetry`], [`app`], [`cli`].
@@ -45,6 +45,7 @@ pub mod capability;
 pub mod caseless;
 pub mod cli;
 pub mod cluster_view;
+pub mod cluster_watch;
 pub mod config;
 pub mod decision;
 pub mod demand;

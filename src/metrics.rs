@@ -3,9 +3,13 @@
 //! Labels are bounded: no ids, no names of jobs. What is counted as it happens lives here as counters and histograms, fed
 //! by the edges; what can be read off a decision is written into the gauges when somebody scrapes.
 
+mod cluster;
+
 use prometheus::{
     CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
 };
+
+pub use cluster::Cluster;
 
 /// Labels of a pool.
 const POOL: [&str; 2] = ["organization", "pool"];
@@ -53,6 +57,8 @@ pub struct Metrics {
     pub grpc_requests_total: IntCounterVec,
     /// How long answers took.
     pub grpc_request_duration_seconds: HistogramVec,
+    /// The cluster's view.
+    pub cluster: Cluster,
 }
 
 impl Metrics {
@@ -152,6 +158,7 @@ impl Metrics {
                 &["method"],
                 &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0],
             ),
+            cluster: Cluster::new(&registry),
             registry,
         }
     }

@@ -14,7 +14,7 @@ use tonic::transport::Endpoint;
 use super::{CantStart, Scaler};
 use crate::{
     azure_devops::organization::ParallelJobs,
-    config::{Credential, LogFormat, Organization, Settings},
+    config::{Credential, KubernetesSettings, LogFormat, Organization, Settings},
     decision::Decision,
     parallel_jobs::Headroom,
     pool::Rules,
@@ -137,5 +137,6 @@ fn settings(world: &LiveWorld, token: SecretString) -> Settings {
         background: Duration::from_secs(30),
         rules: Rules { settle: SETTLE, ..Rules::default() },
         headroom: Headroom::Quarter,
+        kubernetes: KubernetesSettings::default(),
     }
 }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use url::Url;
 
-use super::LogFormat;
+use super::{LogFormat, kubernetes::Watching};
 use crate::{azure_devops::organization::ParallelJobs, parallel_jobs::Headroom};
 
 /// What a value must be, for people.
@@ -89,6 +89,26 @@ pub(super) fn starts(value: &Value) -> Reading<u32> {
 /// A number of jobs, which Azure counts in 32 bits with a sign.
 fn jobs(value: &Value) -> Option<u32> {
     value.as_u64().and_then(|jobs| i32::try_from(jobs).ok()).map(i32::unsigned_abs)
+}
+
+/// When the cluster is watched.
+pub(super) fn watching(value: &Value) -> Reading<Watching> {
+    match value.as_str() {
+        Some("auto") => Ok(Watching::Auto),
+        Some("on") => Ok(Watching::On),
+        Some("off") => Ok(Watching::Off),
+        _ => Err(Needed("`auto`, `on` or `off`")),
+    }
+}
+
+/// Addresses as triggers write them: a host and a port, and no scheme.
+pub(super) fn addresses(value: &Value) -> Reading<Vec<String>> {
+    let needed = Needed(
+        "a list of addresses as triggers write them in `scalerAddress`, such as `[\"azp-scaler.azp-scaler:6000\"]`; only a \
+         file can hold it",
+    );
+    let listed = value.as_array().ok_or(needed)?;
+    listed.iter().map(|address| text(address).map_err(|_| needed)).collect()
 }
 
 /// Names of namespaces, or `*`.

@@ -35,7 +35,9 @@ start_timeout = "2h"
 failed_starts = 0
 parallel_job_headroom = "some"
 [kubernetes]
-view = "auto"
+view = "yes"
+addresses = "azp-scaler:6000"
+leader_election = "on"
 [[organizations]]
 name = "contoso"
 url = "https://me:hidden@dev.azure.com/contoso"
@@ -72,7 +74,9 @@ credential = { kind = "pat", file = "x" }
     decisions.start_timeout: is `2h`, but must be from `1s` to `1h`
     decisions.failed_starts: is `0`, but must be a number of starts from 1 to 1000
     decisions.parallel_job_headroom: is `some`, but must be `auto` or a number of jobs from 0 to 2147483647
-    kubernetes.view: this version does not support it yet: leave it out, or write `off`
+    kubernetes.view: is `yes`, but must be `auto`, `on` or `off`
+    kubernetes.leader_election: is `on`, but must be `true` or `false`
+    kubernetes.addresses: is `azp-scaler:6000`, but must be a list of addresses as triggers write them in `scalerAddress`, such as `["azp-scaler.azp-scaler:6000"]`; only a file can hold it
     organizations[0].url: is `(not shown, may hold a secret)`, but must be an `https://` URL without a user, a password or a query, such as `https://dev.azure.com/contoso`
     organizations[0].credential.env: the environment has no `NO_SUCH_VARIABLE`, or it is empty: set it to the token
     organizations[0].namespaces: is an empty list, but must be a list of at least one namespace; `["*"]` is every one
@@ -88,6 +92,22 @@ credential = { kind = "pat", file = "x" }
     organizations[3].credential.kind: is `pat`, but must be `personal_access_token`
     colour: unknown key, did you mean `log`?
     "#);
+}
+
+#[test]
+fn addresses_without_a_view_would_do_nothing() {
+    let text = format!("[kubernetes]\nview = \"off\"\naddresses = [\"azp-scaler:6000\"]\n{LEAST}");
+    assert_snapshot!(faults(&text, &[]), @"kubernetes.addresses: is `azp-scaler:6000`, but nobody looks for them while `kubernetes.view` is `off`: leave them out, or write `auto`");
+}
+
+#[cfg(not(feature = "kubernetes"))]
+#[test]
+fn a_program_that_cannot_watch_says_so() {
+    let text = format!("[kubernetes]\nview = \"on\"\nleader_election = true\n{LEAST}");
+    assert_snapshot!(faults(&text, &[]), @"
+    kubernetes.view: is `on`, but this program is built without the feature `kubernetes`: use one that has it, or write `off`
+    kubernetes.leader_election: is `true`, but this program is built without the feature `kubernetes`: use one that has it, or leave it out
+    ");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use azp_scaler::{
     azure_devops::organization::ParallelJobs,
-    config::{Credential, LogFormat, Settings},
+    config::{Credential, KubernetesSettings, LogFormat, Settings},
     parallel_jobs::Headroom,
 };
 use jiff::SignedDuration;
@@ -28,6 +28,7 @@ fn what_is_left_out_is_as_the_contract_says() {
     assert_eq!(settings.rules.idle_agent_grace, SignedDuration::from_secs(60));
     assert_eq!(settings.rules.start_timeout, SignedDuration::from_mins(5));
     assert_eq!(settings.headroom, Headroom::Quarter);
+    assert_eq!(settings.kubernetes, KubernetesSettings::default());
     let [organization] = settings.organizations.as_slice() else { panic!("one") };
     assert_eq!(&*organization.name, "contoso");
     assert_eq!(organization.url.as_str(), "https://dev.azure.com/contoso");
@@ -58,7 +59,9 @@ idle_agent_grace = "1s"
 start_timeout = "1h"
 parallel_job_headroom = 3
 [kubernetes]
-view = "off"
+view = "auto"
+leader_election = false
+addresses = ["azp-scaler:6000", "azp-scaler.azp-scaler.svc:6000"]
 [[organizations]]
 name = "premises"
 url = "http://azure.contoso.local:8080/tfs/Default Collection/"
@@ -85,7 +88,7 @@ decisions:
   idle_agent_grace: 1s
   start_timeout: 1h
   parallel_job_headroom: 3
-kubernetes: { view: "off" }
+kubernetes: { view: auto, leader_election: false, addresses: ["azp-scaler:6000", "azp-scaler.azp-scaler.svc:6000"] }
 organizations:
 - name: premises
   url: http://azure.contoso.local:8080/tfs/Default Collection/
@@ -117,6 +120,8 @@ fn toml_and_yaml_say_the_same() {
     assert_eq!(toml.rules.idle_agent_grace, SignedDuration::from_secs(1));
     assert_eq!(toml.rules.start_timeout, SignedDuration::from_hours(1));
     assert_eq!(toml.headroom, Headroom::Jobs(3));
+    assert!(!toml.kubernetes.view, "not in a cluster");
+    assert_eq!(toml.kubernetes.addresses, ["azp-scaler:6000", "azp-scaler.azp-scaler.svc:6000"]);
     let organization = &toml.organizations[0];
     assert_eq!(organization.url.as_str(), "http://azure.contoso.local:8080/tfs/Default%20Collection/");
     assert_eq!(organization.namespaces, ["ci", "builds"]);
@@ -139,6 +144,31 @@ fn parallel_jobs_may_be_a_number() {
         let settings = Folder::new().load("a.toml", &format!("{LEAST}parallel_jobs = {written}\n"), &[]).unwrap();
         assert_eq!(settings.organizations[0].parallel_jobs, means);
     }
+}
+
+#[cfg(feature = "kubernetes")]
+#[test]
+fn the_cluster_is_watched_where_there_is_one() {
+    let watched = |written: &str, environment: &[(&str, &str)]| {
+        let text = format!("[kubernetes]\n{written}\n{LEAST}");
+        Folder::new().load("a.toml", &text, environment).unwrap().kubernetes.view
+    };
+    let in_cluster = [("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
+    for (written, outside, inside) in [
+        ("", false, true),
+        ("view = \"auto\"", false, true),
+        ("view = \"on\"", true, true),
+        ("view = \"off\"", false, false),
+    ] {
+        assert_eq!((watched(written, &[]), watched(written, &in_cluster)), (outside, inside), "{written}");
+    }
+    let yaml = |written: &str| {
+        let text = format!("kubernetes: {{ view: {written} }}");
+        let environment = [("AZP_URL", "https://dev.azure.com/contoso"), ("AZP_TOKEN", "hidden-token"), in_cluster[0]];
+        Folder::new().load("a.yaml", &text, &environment).unwrap().kubernetes.view
+    };
+    assert!(yaml("on") && yaml("auto") && !yaml("off"), "without quotation marks, too");
+    assert!(!watched("view = \"on\"", &[("AZP_SCALER__KUBERNETES__VIEW", "off")]));
 }
 
 #[test]
