@@ -81,5 +81,6 @@ fn kubernetes_job(world: &World, job: &KubernetesJob, broken: Option<Broken>) ->
         created_at: at(job.created_at),
         state,
         pods: vec![pod],
+        trouble: None,
     }
 }

@@ -34,6 +34,7 @@ fn running(agent: &str) -> KubernetesJob {
         created_at: at(0),
         state: JobState::Unfinished { is_pending: false },
         pods: vec![Pod { agent: agent.into(), stages: Stages::default(), has_ended: false, trouble: None }],
+        trouble: None,
     }
 }
 
