@@ -15,6 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use self::cluster::Cluster;
 use jiff::Timestamp;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,8 @@ pub struct Scaler {
     answering: JoinHandle<Result<(), tonic::transport::Error>>,
     showing: JoinHandle<()>,
     watching: JoinHandle<()>,
+    announcing: JoinHandle<()>,
+    cluster: Cluster,
     stop_answering: CancellationToken,
     stop_showing: CancellationToken,
 }
@@ -107,7 +110,8 @@ impl Scaler {
         let azure_devops =
             AzureDevOps::new(&organizations, polling, settings.rules, settings.headroom, clock, &metrics)
                 .map_err(CantStart::Organizations)?;
-        let azure_devops = Arc::new(azure_devops);
+        let cluster = Cluster::start(&settings.kubernetes, clock, &metrics);
+        let azure_devops = Arc::new(azure_devops.seeing(cluster.view.clone()));
         let directory: Arc<dyn Directory> = azure_devops.clone();
         let (grpc_listener, grpc) = listen("grpc.listen", settings.grpc_listen).await?;
         let (http_listener, http) = listen("http.listen", settings.http_listen).await?;
@@ -119,12 +123,21 @@ impl Scaler {
             url: organization.url.clone(),
             namespaces: organization.namespaces.clone(),
         });
+        let organizations = Organizations::new(known.collect());
         let service = Service::new(
             Arc::clone(&directory),
-            Organizations::new(known.collect()),
+            organizations.clone(),
             metrics.clone(),
+            Arc::clone(&cluster.asked),
             stop_answering.clone(),
         );
+        let announcing = tokio::spawn(external_scaler::announce(
+            cluster.view.clone(),
+            !settings.kubernetes.addresses.is_empty(),
+            Arc::clone(&directory),
+            organizations,
+            stop_answering.clone(),
+        ));
         let answering = tokio::spawn(external_scaler::serve(grpc_listener, service));
         let site = Site { directory: Arc::clone(&directory), metrics: metrics.clone(), readiness: ready, clock };
         let showing = tokio::spawn(web::serve(http_listener, site, stop_showing.clone()));
@@ -132,7 +145,19 @@ impl Scaler {
         readiness.send_replace(Readiness::Ready);
         let names: Vec<&str> = settings.organizations.iter().map(|organization| &*organization.name).collect();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), %grpc, %http, organizations = names.join(", "), "serving");
-        Ok(Self { grpc, http, azure_devops, readiness, answering, showing, watching, stop_answering, stop_showing })
+        Ok(Self {
+            grpc,
+            http,
+            azure_devops,
+            readiness,
+            answering,
+            showing,
+            watching,
+            announcing,
+            cluster,
+            stop_answering,
+            stop_showing,
+        })
     }
 
     /// The pools in use.
@@ -184,9 +209,10 @@ impl Scaler {
             tracing::warn!(%error, "the gRPC server did not stop well");
         }
         self.stop_showing.cancel();
-        // Both end by themselves, and can only have panicked, which has been logged.
-        let _ = tokio::join!(self.showing, self.watching);
-        if !self.azure_devops.stop(POLLERS_STOP_WITHIN).await {
+        // All end by themselves, and can only have panicked, which has been logged.
+        let _ = tokio::join!(self.showing, self.watching, self.announcing);
+        let ((), pollers_stopped) = tokio::join!(self.cluster.stop(), self.azure_devops.stop(POLLERS_STOP_WITHIN));
+        if !pollers_stopped {
             tracing::warn!("a request to Azure DevOps was still under way");
         }
     }

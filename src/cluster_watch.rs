@@ -14,7 +14,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::{cluster_view::ClusterView, trigger::ScaledJobId};
 
@@ -46,6 +46,12 @@ impl View {
             Self::Off | Self::Starting | Self::Lost { .. } => None,
         }
     }
+}
+
+/// A view that is off for good.
+#[must_use]
+pub fn off() -> watch::Receiver<View> {
+    watch::channel(View::Off).1
 }
 
 /// How many are remembered: more ScaledJobs than one scaler serves. Whoever can reach the scaler can make names up.

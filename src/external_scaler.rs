@@ -7,6 +7,7 @@
 //!
 //! Knows the desks of [`pools`](crate::pools) and never Azure itself. Every call is answered within a bound.
 
+mod announce;
 mod asker;
 mod fault;
 mod metadata;
@@ -16,6 +17,7 @@ mod server;
 mod service;
 mod streams;
 
+pub use announce::announce;
 pub use fault::Fault;
 pub use metadata::{BadMetadata, Request};
 pub use organizations::{Organization, Organizations, same_place};

@@ -91,6 +91,8 @@ pub struct Pool {
     view: Option<Arc<ClusterView>>,
     /// The triggers that the cluster shows, asked about or not; nothing before they were announced.
     announced: Option<BTreeMap<ScaledJobId, Vec<Arc<Trigger>>>>,
+    /// Whether these are all that will ask.
+    shows_all: bool,
     decision: Option<Arc<Decision>>,
     /// Whether the decision must be made anew though nothing was seen: a probe was told.
     outdated: bool,
@@ -115,6 +117,7 @@ impl Pool {
             start_failures: BTreeMap::new(),
             view: None,
             announced: None,
+            shows_all: false,
             decision: None,
             outdated: false,
             newest: None,
@@ -151,8 +154,8 @@ impl Pool {
         })
     }
 
-    /// Takes in which triggers ask about this pool, as the cluster shows them.
-    pub fn announce(&mut self, triggers: Vec<Arc<Trigger>>) {
+    /// Takes in which triggers ask about this pool, as the cluster shows them, and whether they are all that will.
+    pub fn announce(&mut self, triggers: Vec<Arc<Trigger>>, shows_all: bool) {
         let mut announced: BTreeMap<ScaledJobId, Vec<Arc<Trigger>>> = BTreeMap::new();
         for trigger in triggers.into_iter().take(MOST_TRIGGERS) {
             announced.entry(trigger.id.scaled_job.clone()).or_default().push(trigger);
@@ -160,8 +163,10 @@ impl Pool {
         let triggers = |announced: &BTreeMap<_, Vec<Arc<Trigger>>>| -> Vec<TriggerId> {
             announced.values().flatten().map(|trigger| trigger.id.clone()).collect()
         };
-        self.outdated |= self.announced.as_ref().map(triggers) != Some(triggers(&announced));
-        self.announced = Some(announced);
+        let is_same =
+            self.announced.as_ref().map(triggers) == Some(triggers(&announced)) && self.shows_all == shows_all;
+        self.outdated |= !is_same;
+        (self.announced, self.shows_all) = (Some(announced), shows_all);
     }
 
     /// How long agents took to start that the metrics were not told of yet.
@@ -319,7 +324,7 @@ impl Pool {
         let cluster = self.look_at_cluster(&triggers, &scaled_jobs, snapshot, now);
         let Self { id, known, memory, sightings, trust, breakers, .. } = self;
         // Where the cluster shows all that will ask, there is nobody to wait for.
-        let shown = self.view.is_some() && self.announced.is_some() && !planted!(SettlesInSpiteOfTheView);
+        let shown = self.view.is_some() && self.shows_all && !planted!(SettlesInSpiteOfTheView);
         let settling_until = self.settling_until.filter(|_| !shown);
         let on_its_way = |place: usize| matches!(&cluster.get(place), Some(Some(shown)) if shown.starting > 0);
         let mut homes = memory.homes(snapshot, &scaled_jobs);

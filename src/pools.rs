@@ -20,7 +20,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::watch, time::Instant};
 
-use crate::{caseless::Caseless, pool::Pool, snapshot::Snapshot};
+use crate::{caseless::Caseless, cluster_watch::View, pool::Pool, snapshot::Snapshot};
 
 /// The time, read from one monotonic clock that was set once by the wall clock at the start: it never jumps, and stands
 /// still where a test pauses time.
@@ -153,6 +153,7 @@ pub struct Desk {
     clock: Clock,
     freshness: Freshness,
     pool: Mutex<Pool>,
+    view: watch::Receiver<View>,
     look: watch::Receiver<Look>,
     questions: watch::Sender<Timestamp>,
 }
@@ -176,10 +177,11 @@ impl Desk {
         clock: Clock,
         freshness: Freshness,
         pool: Pool,
+        view: watch::Receiver<View>,
     ) -> (Arc<Self>, Publisher) {
         let (look_sender, look) = watch::channel(Look::default());
         let (questions, asked) = watch::channel(clock.now());
-        let desk = Self { organization, id, name, clock, freshness, pool: Mutex::new(pool), look, questions };
+        let desk = Self { organization, id, name, clock, freshness, pool: Mutex::new(pool), view, look, questions };
         (Arc::new(desk), Publisher { look: look_sender, questions: asked })
     }
 
@@ -195,9 +197,12 @@ impl Desk {
         *self.questions.borrow()
     }
 
-    /// The pool's triggers, memory and decision. Held for a computation only, never while waiting.
+    /// The pool's triggers, memory and decision; it sees the cluster as it is now. Held for a computation only, never while
+    /// waiting.
     pub fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.see(self.view.borrow().current().cloned());
+        pool
     }
 
     /// What the poller knows, as a channel that tells of changes.

@@ -31,6 +31,7 @@ fn desk() -> (Arc<Desk>, Publisher) {
             Rules { settle: SignedDuration::ZERO, ..Rules::default() },
             Arc::new(Ledger::new(Headroom::Quarter)),
         ),
+        azp_scaler::cluster_watch::off(),
     )
 }
 

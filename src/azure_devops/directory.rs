@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, timeout},
 };
 use tokio_util::{
@@ -30,6 +30,7 @@ use super::{
     poller::Poller,
 };
 use crate::{
+    cluster_watch::{self, View},
     metrics::Metrics,
     parallel_jobs::{Headroom, Ledger},
     pool::{Pool, Rules},
@@ -58,6 +59,7 @@ pub struct AzureDevOps {
     clock: Clock,
     lookups: Mutex<HashMap<AskedFor, Arc<Lookup>>>,
     desks: Desks,
+    view: watch::Receiver<View>,
     metrics: Metrics,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -128,6 +130,7 @@ impl AzureDevOps {
             clock,
             lookups: Mutex::default(),
             desks: Arc::default(),
+            view: cluster_watch::off(),
             metrics: metrics.clone(),
             tasks: TaskTracker::new(),
             _stops_when_dropped: stop.clone().drop_guard(),
@@ -202,6 +205,12 @@ impl AzureDevOps {
         Ok(self.desk(member, pool))
     }
 
+    /// Shows the cluster to the pools that will be opened.
+    #[must_use]
+    pub fn seeing(self, view: watch::Receiver<View>) -> Self {
+        Self { view, ..self }
+    }
+
     /// The desk of a pool that exists, opened where there is none yet.
     fn desk(&self, member: &Member, pool: PoolReference) -> Arc<Desk> {
         let Member { client, ledger, turned, .. } = member;
@@ -218,7 +227,7 @@ impl AzureDevOps {
         let Polling { freshness, background } = self.polling;
         let (organization, name) = (Arc::clone(organization), Arc::clone(&pool.name));
         let state = Pool::new(pool.id, self.rules, Arc::clone(ledger));
-        let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state);
+        let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state, self.view.clone());
         self.watch_licences(member);
         let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, background);
         self.tasks.spawn(poller.run(self.stop.clone()));

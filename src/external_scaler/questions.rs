@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{BadMetadata, Fault, Organizations, Request, asker::FaultLog};
 use crate::{
+    cluster_watch::Asked,
     decision::{Answer, Refusal},
     pools::{Desk, Directory},
     protocol::ScaledObjectRef,
@@ -14,12 +15,16 @@ pub(super) struct Questions {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) organizations: Organizations,
     pub(super) faults: FaultLog,
+    /// Where it is noted who has asked, for those who watch the cluster.
+    pub(super) asked: Arc<Asked>,
 }
 
 impl Questions {
     /// Reads a call's reference.
     pub(super) fn read(&self, reference: Option<ScaledObjectRef>) -> Result<Request, Fault> {
-        Ok(Request::read(reference.ok_or(BadMetadata::NoReference)?, &self.organizations)?)
+        let request = Request::read(reference.ok_or(BadMetadata::NoReference)?, &self.organizations)?;
+        self.asked.asked(&request.trigger.id.scaled_job);
+        Ok(request)
     }
 
     /// The desk of the request's pool.

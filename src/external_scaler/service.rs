@@ -23,6 +23,7 @@ use super::{
     streams::follow_activity,
 };
 use crate::{
+    cluster_watch::Asked,
     decision::Answer,
     metrics::Metrics,
     pools::Directory,
@@ -59,10 +60,11 @@ impl Service {
         directory: Arc<dyn Directory>,
         organizations: Organizations,
         metrics: Metrics,
+        asked: Arc<Asked>,
         stop: CancellationToken,
     ) -> Self {
         Self {
-            questions: Arc::new(Questions { directory, organizations, faults: FaultLog::default() }),
+            questions: Arc::new(Questions { directory, organizations, faults: FaultLog::default(), asked }),
             metrics,
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
             open_streams: Arc::new(Semaphore::new(CALLS_AT_ONCE)),

@@ -284,7 +284,7 @@ impl VirtualRun {
         let triggers = triggers.collect();
         if let Some(side) = self.pools.get_mut(&pool) {
             side.core.see(self.view.clone());
-            side.core.announce(triggers);
+            side.core.announce(triggers, true);
         }
     }
 

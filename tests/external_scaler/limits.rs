@@ -19,7 +19,8 @@ use crate::world::{OnePool, World, organizations, reference};
 
 #[tokio::test(start_paused = true)]
 async fn a_call_is_answered_within_five_seconds_whatever_happens() {
-    let service = Service::new(OnePool::hanging(), organizations(), Metrics::new(), CancellationToken::new());
+    let service =
+        Service::new(OnePool::hanging(), organizations(), Metrics::new(), Arc::default(), CancellationToken::new());
     let began = Instant::now();
     let call = GetMetricsRequest { scaled_object_ref: Some(reference(&[])), metric_name: String::new() };
     let status = service.get_metrics(Request::new(call)).await.unwrap_err();
@@ -34,7 +35,8 @@ async fn calls_at_once_are_bounded_and_the_rest_are_told() {
     let metrics = Metrics::new();
     let pool = OnePool::hanging();
     let directory: Arc<dyn Directory> = pool.clone();
-    let service = Arc::new(Service::new(directory, organizations(), metrics.clone(), CancellationToken::new()));
+    let service =
+        Arc::new(Service::new(directory, organizations(), metrics.clone(), Arc::default(), CancellationToken::new()));
     let mut hanging = JoinSet::new();
     for _ in 0..2_048 {
         let service = Arc::clone(&service);

@@ -116,7 +116,8 @@ impl World {
             Rules { settle: SignedDuration::ZERO, ..Rules::default() },
             Arc::new(Ledger::new(Headroom::Quarter)),
         );
-        let (desk, publisher) = Desk::new("contoso".into(), 7, "linux".into(), clock, freshness, pool);
+        let (desk, publisher) =
+            Desk::new("contoso".into(), 7, "linux".into(), clock, freshness, pool, azp_scaler::cluster_watch::off());
         let directory = Arc::new(OnePool { desk: Mutex::new(Some(Arc::clone(&desk))), ..OnePool::default() });
         let metrics = Metrics::new();
         Self { clock, desk, publisher, directory, metrics, stop: CancellationToken::new() }
@@ -124,7 +125,7 @@ impl World {
 
     pub(crate) fn service(&self) -> Service {
         let directory: Arc<dyn Directory> = Arc::clone(&self.directory) as _;
-        Service::new(directory, organizations(), self.metrics.clone(), self.stop.clone())
+        Service::new(directory, organizations(), self.metrics.clone(), Arc::default(), self.stop.clone())
     }
 
     /// The real server on a free port, and a client of it.

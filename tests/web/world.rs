@@ -100,7 +100,8 @@ impl World {
             Rules { settle: SignedDuration::try_from(SETTLE).unwrap(), ..Rules::default() },
             Arc::clone(&self.ledger),
         );
-        let (desk, publisher) = Desk::new("contoso".into(), id, name.into(), self.clock, freshness, pool);
+        let (desk, publisher) =
+            Desk::new("contoso".into(), id, name.into(), self.clock, freshness, pool, azp_scaler::cluster_watch::off());
         self.desks.lock().unwrap().push(Arc::clone(&desk));
         Place { desk, publisher }
     }

@@ -1,0 +1,96 @@
+//! Tells the desks which triggers will ask, as the cluster shows them: a pool that knows all its triggers at once need not
+//! wait until each has asked.
+//!
+//! ```text
+//! [View] ──metadata of our triggers──▶ [Request]s ──by pool──▶ Desk
+//! ```
+//!
+//! Metadata that can't be read is passed over here: KEDA will ask about it, and be told what is wrong.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{Organizations, Request};
+use crate::{
+    cluster_view::ClusterView,
+    cluster_watch::View,
+    pools::{Desk, Directory},
+    protocol::ScaledObjectRef,
+    trigger::{ScaledJobId, Trigger},
+};
+
+/// A pool that could not be opened is tried again after this.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// A ScaledJob with the metadata of each of its triggers.
+type Asking = (ScaledJobId, Vec<Arc<BTreeMap<String, String>>>);
+
+/// Announces until it is told to stop. `shows_all` says whether the view knows our ScaledJobs by their addresses, and so
+/// before KEDA has asked about them.
+pub async fn announce(
+    mut view: watch::Receiver<View>,
+    shows_all: bool,
+    directory: Arc<dyn Directory>,
+    organizations: Organizations,
+    stop: CancellationToken,
+) {
+    let mut announced: Option<Vec<Asking>> = None;
+    let following = async {
+        loop {
+            let asking = view.borrow_and_update().current().map(|view| asking(view));
+            let mut all_opened = true;
+            if let Some(asking) = asking.filter(|asking| announced.as_ref() != Some(asking)) {
+                all_opened = tell(&asking, shows_all, &*directory, &organizations).await;
+                announced = all_opened.then_some(asking);
+            }
+            tokio::select! {
+                changed = view.changed() => if changed.is_err() { return },
+                () = sleep(TRIED_AGAIN_AFTER), if !all_opened => {}
+            }
+        }
+    };
+    stop.run_until_cancelled(following).await;
+}
+
+fn asking(view: &ClusterView) -> Vec<Asking> {
+    view.scaled_jobs.iter().map(|(id, shown)| (id.clone(), shown.triggers.clone())).collect()
+}
+
+/// What KEDA will ask, as far as it can be read.
+fn requests(asking: &[Asking], organizations: &Organizations) -> Vec<Request> {
+    let mut requests = Vec::new();
+    for (id, triggers) in asking {
+        for metadata in triggers {
+            let reference = ScaledObjectRef {
+                name: id.name.to_string(),
+                namespace: id.namespace.to_string(),
+                scaler_metadata: metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            };
+            requests.extend(Request::read(reference, organizations));
+        }
+    }
+    requests
+}
+
+/// Tells each pool who asks about it. Says whether all of them could be opened.
+async fn tell(asking: &[Asking], shows_all: bool, directory: &dyn Directory, organizations: &Organizations) -> bool {
+    let mut all_opened = true;
+    let mut pools: Vec<(Arc<Desk>, Vec<Arc<Trigger>>)> = Vec::new();
+    for Request { organization, pool, trigger, .. } in requests(asking, organizations) {
+        let Ok(desk) = directory.open(&organization, &pool).await else {
+            all_opened = false;
+            continue;
+        };
+        match pools.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &desk)) {
+            Some((_, triggers)) => triggers.push(trigger),
+            None => pools.push((desk, vec![trigger])),
+        }
+    }
+    for desk in directory.desks() {
+        let triggers = pools.iter().find(|(known, _)| Arc::ptr_eq(known, &desk)).map(|(_, triggers)| triggers.clone());
+        desk.pool().announce(triggers.unwrap_or_default(), shows_all && all_opened);
+    }
+    all_opened
+}
