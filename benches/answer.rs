@@ -9,7 +9,7 @@ use azp_scaler::{
     parallel_jobs::{Headroom, Ledger},
     pool::{Pool, Rules},
     snapshot::{Queue, Snapshot},
-    trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
+    trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -34,6 +34,7 @@ fn trigger(place: usize) -> Arc<Trigger> {
         id: TriggerId { scaled_job, metadata: Arc::new(metadata) },
         capabilities: Arc::new(capabilities.parse().expect("they can be read")),
         parent: None,
+        capabilities_from: CapabilitiesFrom::Declared,
         jobs_without_demands: JobsWithoutDemands::Take,
         strategy: Strategy::Default,
         builtin: None,

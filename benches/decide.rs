@@ -16,7 +16,7 @@ use azp_scaler::{
     job_request::{JobRequest, RequestId, Title},
     parallel_jobs::Caps,
     snapshot::{Queue, Snapshot},
-    trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
+    trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
 };
 use criterion::{BenchmarkId, Criterion};
 use jiff::{SignedDuration, Timestamp};
@@ -98,6 +98,7 @@ fn triggers(random: &mut fastrand::Rng) -> Vec<Arc<Trigger>> {
             id: TriggerId { scaled_job, metadata: Arc::default() },
             capabilities: capabilities(random, &mut texts, 0.5, &name),
             parent: None,
+            capabilities_from: CapabilitiesFrom::Declared,
             jobs_without_demands: JobsWithoutDemands::Take,
             strategy: Strategy::Default,
             builtin: None,
@@ -146,6 +147,7 @@ fn main() {
             held: &BTreeMap::new(),
             starts: &[],
             cluster: &[],
+            learned: &[],
             now: NOW,
         };
         let (first, _) = decide(&world);

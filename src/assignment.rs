@@ -40,6 +40,7 @@ use self::{
     queue::WaitingJobs,
 };
 use crate::{
+    capability::CapabilitySet,
     cluster_view::{InCluster, Trouble},
     decision::{Decision, Placement, ScaledJobDecision, Starts, TriggerDecision},
     job_request::RequestId,
@@ -70,6 +71,8 @@ pub struct World<'a> {
     pub starts: &'a [StartsOf],
     /// For each of the [`scaled_jobs`], what the cluster knows of it; or nothing at all.
     pub cluster: &'a [Option<InCluster>],
+    /// For each of the [`scaled_jobs`], what its own agents have been seen to offer; or nothing at all.
+    pub learned: &'a [Option<Arc<CapabilitySet>>],
     /// What time it is.
     pub now: Timestamp,
 }

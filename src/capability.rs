@@ -165,6 +165,20 @@ impl CapabilitySet {
         Self { entries: self.entries.iter().filter(|(name, _)| !names.contains(name)).cloned().collect() }
     }
 
+    /// What is true of one agent and would be of no other.
+    pub const OF_ONE_AGENT_ONLY: [&str; 2] = ["Agent.Name", "Agent.ComputerName"];
+
+    /// What two agents have in common: names that both have, with their value where it is the same.
+    #[must_use]
+    pub fn in_common_with(&self, other: &Self) -> Self {
+        let common = self.entries.iter().filter_map(|(name, value)| {
+            let theirs = other.get(name)?;
+            let same = value.text == theirs.text || planted!(ValuesLearnedFromTheFirst);
+            Some((name.clone(), if same { value.clone() } else { Value::new("".into()) }))
+        });
+        Self { entries: common.collect() }
+    }
+
     /// Names that both sets have with different values.
     pub fn collisions<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
         let differs =

@@ -14,10 +14,11 @@ use jiff::Timestamp;
 
 use crate::{
     capability::CapabilitySet,
+    caseless::Caseless,
     cluster_view::{InCluster, Trouble},
     parallel_jobs::Each,
     snapshot::Snapshot,
-    trigger::{ScaledJobId, Trigger},
+    trigger::{CapabilitiesFrom, ScaledJobId, Trigger},
 };
 
 /// A pool's decision; as long as nothing changes and `valid_until` has not come, it would be made again just so.
@@ -85,12 +86,32 @@ pub struct TriggerDecision {
     pub scaled_job: u32,
     /// What its agents offer, `parent` included; nothing while it is refused.
     pub capabilities: Arc<CapabilitySet>,
+    /// Those of them that its own agents or its container's environment say, where the trigger leaves that to them.
+    pub gained: Option<Arc<CapabilitySet>>,
     /// Jobs given to it (A).
     pub given: u32,
     /// Agents that are to be started for them.
     pub to_start: u32,
     /// What KEDA is told.
     pub answer: Result<Answer, Refusal>,
+}
+
+impl TriggerDecision {
+    /// Where one of its capabilities comes from: the name of a metadata key, or what its key `capabilitiesFrom` says.
+    #[must_use]
+    pub fn origin(&self, capability: &Caseless) -> &'static str {
+        let declared = self.trigger.capabilities.get(capability).is_some();
+        match (declared, self.trigger.capabilities_from) {
+            (true, _) => "declared",
+            (false, from) if self.gained.as_ref().is_some_and(|gained| gained.get(capability).is_some()) => {
+                match from {
+                    CapabilitiesFrom::Environment => "environment",
+                    CapabilitiesFrom::Learned | CapabilitiesFrom::Declared => "learned",
+                }
+            }
+            (false, _) => "parent",
+        }
+    }
 }
 
 /// What KEDA is told.

@@ -12,6 +12,7 @@
 //! Pure: `now` is an argument and must not go back.
 
 mod known;
+mod learned;
 mod memory;
 mod patience;
 mod sightings;
@@ -29,6 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::{
     known::Known,
+    learned::Learned,
     memory::Memory,
     sightings::Sightings,
     starts::Breakers,
@@ -86,6 +88,7 @@ pub struct Pool {
     trust: Trust,
     breakers: Breakers,
     watched: Watched,
+    learned: Learned,
     start_failures: BTreeMap<StartFailure, u64>,
     /// What the cluster shows now, where it does.
     view: Option<Arc<ClusterView>>,
@@ -114,6 +117,7 @@ impl Pool {
             trust: Trust::new(rules.idle_agent_grace),
             breakers: Breakers::new(rules.start_timeout, rules.failed_starts),
             watched: Watched::default(),
+            learned: Learned::default(),
             start_failures: BTreeMap::new(),
             view: None,
             announced: None,
@@ -322,7 +326,7 @@ impl Pool {
         let triggers = self.triggers();
         let scaled_jobs = assignment::scaled_jobs(&triggers);
         let cluster = self.look_at_cluster(&triggers, &scaled_jobs, snapshot, now);
-        let Self { id, known, memory, sightings, trust, breakers, .. } = self;
+        let Self { id, known, memory, sightings, trust, breakers, learned, .. } = self;
         // Where the cluster shows all that will ask, there is nobody to wait for.
         let shown = self.view.is_some() && self.shows_all && !planted!(SettlesInSpiteOfTheView);
         let settling_until = self.settling_until.filter(|_| !shown);
@@ -332,7 +336,7 @@ impl Pool {
         let left = if breakers.are_idle() { BTreeSet::new() } else { memory.left(snapshot) };
         trust.forgive(snapshot, sightings);
         let decision = self.ledger.decide(*id, now, known.kept_until(), |caps| {
-            let decide = |homes: &[_], trust: &Trust, breakers: &Breakers| {
+            let decide = |homes: &[_], trust: &Trust, breakers: &Breakers, learned: &Learned| {
                 assignment::decide(&World {
                     snapshot,
                     triggers: &triggers,
@@ -343,14 +347,20 @@ impl Pool {
                     held: trust.held(),
                     starts: &breakers.starts(&scaled_jobs, on_its_way, now),
                     cluster: &cluster,
+                    learned: &learned.of(&scaled_jobs),
                     now,
                 })
             };
-            let (decision, report) = decide(&homes, trust, breakers);
+            let (decision, report) = decide(&homes, trust, breakers, learned);
+            let has_learned = learned.look(&decision);
             let inherited = memory.inherit(&decision, &mut homes);
             let judged = trust.judge(&decision, sightings);
             let tripped = breakers.judge(&decision, &came, &left, |id| known.interval(id), now);
-            if inherited || judged || tripped { decide(&homes, trust, breakers) } else { (decision, report) }
+            if inherited || judged || tripped || has_learned {
+                decide(&homes, trust, breakers, learned)
+            } else {
+                (decision, report)
+            }
         });
         memory.keep(&decision, &homes);
         self.outdated = false;

@@ -50,6 +50,8 @@ pub struct Trigger {
     pub capabilities: Arc<CapabilitySet>,
     /// A registered agent whose capabilities its agents offer, too.
     pub parent: Option<Caseless>,
+    /// Who else says what its agents offer.
+    pub capabilities_from: CapabilitiesFrom,
     /// What it does with jobs that ask for nothing.
     pub jobs_without_demands: JobsWithoutDemands,
     /// How KEDA turns its value into agents.
@@ -70,6 +72,18 @@ pub struct Trigger {
     pub activation: u32,
     /// What its author should know.
     pub hints: Vec<String>,
+}
+
+/// Who says what a trigger's agents offer, beside `capabilities` and `parent`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CapabilitiesFrom {
+    /// Nobody.
+    #[default]
+    Declared,
+    /// Its own agents, as they registered.
+    Learned,
+    /// The environment of its container, as the cluster shows it.
+    Environment,
 }
 
 /// What a trigger does with jobs that ask for nothing, or only for a version of the agent.

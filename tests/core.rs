@@ -12,6 +12,8 @@ mod builtin;
 mod cases;
 #[path = "core/laws.rs"]
 mod laws;
+#[path = "core/learned.rs"]
+mod learned;
 #[path = "core/licences.rs"]
 mod licences;
 #[path = "core/memory.rs"]

@@ -10,11 +10,8 @@ use crate::{
     cluster_view::ScaledJobView,
     decision::{Refusal, TriggerDecision},
     scaling,
-    trigger::{ScaledJobId, Trigger},
+    trigger::{CapabilitiesFrom, ScaledJobId, Trigger},
 };
-
-/// What is true of one agent and would be of no other: a trigger's `parent` does not lend it.
-const OF_ONE_AGENT_ONLY: [&str; 2] = ["Agent.Name", "Agent.ComputerName"];
 
 /// The triggers before anything is decided about jobs; `ids` are their ScaledJobs.
 pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecision> {
@@ -37,14 +34,25 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
         HashMap::new()
     };
     let nothing = Arc::new(CapabilitySet::default());
+    let gained = |trigger: &Trigger, scaled_job: u32| match trigger.capabilities_from {
+        CapabilitiesFrom::Declared => None,
+        CapabilitiesFrom::Learned => world.learned.get(scaled_job as usize).cloned().flatten(),
+        CapabilitiesFrom::Environment => in_cluster(scaled_job).map(|cluster| Arc::clone(&cluster.view.environment)),
+    };
     let offered = |trigger: &Trigger, scaled_job: u32| {
         if let Some(clash) = clashes.get(&scaled_job) {
             return Err(clash.clone());
         }
-        let Some(parent) = &trigger.parent else { return Ok(Arc::clone(&trigger.capabilities)) };
+        let gained = gained(trigger, scaled_job);
+        let Some(parent) = &trigger.parent else {
+            let declared = &trigger.capabilities;
+            return Ok(gained.map_or_else(|| Arc::clone(declared), |gained| Arc::new(declared.over(&gained))));
+        };
         let agent = registered.get(parent).ok_or_else(|| Refusal::NoParent(parent.to_string()))?;
-        let own: &[&str] = if planted!(ParentLendsItsName) { &[] } else { &OF_ONE_AGENT_ONLY };
+        let own: &[&str] = if planted!(ParentLendsItsName) { &[] } else { &CapabilitySet::OF_ONE_AGENT_ONLY };
         let lent = agent.capabilities.without(own);
+        // What its own agents say goes before what another one does.
+        let lent = gained.map_or_else(|| lent.clone(), |gained| gained.over(&lent));
         let declared = &trigger.capabilities;
         Ok(Arc::new(if planted!(ParentWins) { lent.over(declared) } else { declared.over(&lent) }))
     };
@@ -59,6 +67,7 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
             },
             scaled_job: *scaled_job,
             capabilities,
+            gained: gained(trigger, *scaled_job),
             given: 0,
             to_start: 0,
             answer,

@@ -103,7 +103,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::trigger::{JobsWithoutDemands, Strategy, TriggerId};
+    use crate::trigger::{CapabilitiesFrom, JobsWithoutDemands, Strategy, TriggerId};
 
     fn claiming(pattern: &str) -> Trigger {
         let scaled_job = ScaledJobId { name: "any".into(), namespace: "any".into() };
@@ -111,6 +111,7 @@ mod tests {
             id: TriggerId { scaled_job, metadata: Arc::default() },
             capabilities: Arc::default(),
             parent: None,
+            capabilities_from: CapabilitiesFrom::Declared,
             jobs_without_demands: JobsWithoutDemands::Take,
             strategy: Strategy::Default,
             builtin: None,

@@ -24,7 +24,7 @@ use crate::{
     caseless::Caseless,
     pools::PoolSelector,
     protocol::ScaledObjectRef,
-    trigger::{JobsWithoutDemands, ScaledJobId, Trigger, TriggerId},
+    trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Trigger, TriggerId},
     wording::{list, nearest, shown},
 };
 
@@ -65,7 +65,14 @@ impl Request {
         }
         let (pool, metric_name) = metadata.pool()?;
         let builtin = metadata.builtin()?;
-        metadata.refuse_what_is_not_yet()?;
+        let capabilities_from = metadata.choice(
+            "capabilitiesFrom",
+            &[
+                ("declared", CapabilitiesFrom::Declared),
+                ("learned", CapabilitiesFrom::Learned),
+                ("environment", CapabilitiesFrom::Environment),
+            ],
+        )?;
         let max_replicas = metadata.number("maxReplicaCount", 0..=MOST, 100)?;
         let min_replicas = metadata.number("minReplicaCount", 0..=MOST, 0)?;
         if min_replicas > max_replicas {
@@ -73,7 +80,7 @@ impl Request {
         }
         let capabilities: CapabilitySet =
             metadata.given("capabilities").unwrap_or_default().parse().map_err(BadMetadata::Capabilities)?;
-        let strategy = metadata.strategy(builtin.is_some())?;
+        let strategy = metadata.strategy()?;
         let parent = match builtin {
             Some(_) => None,
             None => metadata.text("parent")?.map(Caseless::from),
@@ -82,6 +89,7 @@ impl Request {
         let trigger = Trigger {
             capabilities: Arc::new(capabilities),
             parent,
+            capabilities_from,
             jobs_without_demands: metadata.choice(
                 "jobsWithoutDemands",
                 &[
@@ -217,16 +225,6 @@ impl Metadata {
             PoolSelector::Id(self.number("poolID", 1..=i32::MAX, 1)?.into())
         };
         Ok((pool, metric_name(written)))
-    }
-
-    /// Values that the contract knows and this version does nothing about.
-    fn refuse_what_is_not_yet(&self) -> Result<(), BadMetadata> {
-        let mend = "leave it out, and list what the agents offer in `capabilities`";
-        let key = "capabilitiesFrom";
-        if let Some(value @ ("learned" | "environment")) = self.given(key) {
-            return Err(BadMetadata::ValueNotYet { key, value: value.to_owned(), mend });
-        }
-        self.choice(key, &[("declared", ())])
     }
 }
 

@@ -162,6 +162,7 @@ faults! {
     ActivityOfAnOlderPoll "activity-of-an-older-poll" "Value and activity come from different polls."
 
     CapacityForgetsJobs "capacity-forgets-jobs" "Kubernetes Jobs whose agents are not registered take no room."
+    ValuesLearnedFromTheFirst "values-learned-from-the-first" "What one agent has is offered though the next has another value."
     PausedStarts "paused-starts" "Agents are asked for of a ScaledJob that is paused."
     PodsOwnNobody "pods-own-nobody" "Two ScaledJobs of one name in two namespaces share their agents."
     DeadIsCapacity "dead-is-capacity" "An agent whose Kubernetes Job is gone is waited for."

@@ -36,7 +36,7 @@ use crate::{
     parallel_jobs::{Headroom, Ledger, Usage},
     pool::{Pool, Rules},
     snapshot::Snapshot,
-    trigger::{JobsWithoutDemands, Trigger, TriggerId},
+    trigger::{CapabilitiesFrom, JobsWithoutDemands, Trigger, TriggerId},
 };
 
 /// What stands between Azure, the scaler and KEDA.
@@ -415,6 +415,7 @@ impl VirtualRun {
             id: TriggerId { scaled_job: plan.id.clone(), metadata: Arc::new(plan.metadata(&world.organization, pool)) },
             capabilities: Arc::new(plan.capabilities.clone()),
             parent: None,
+            capabilities_from: CapabilitiesFrom::Declared,
             jobs_without_demands: JobsWithoutDemands::Take,
             strategy: strategy_of(&plan.scaling),
             builtin: None,

@@ -10,7 +10,7 @@ use azp_scaler::{
     parallel_jobs::{Headroom, Ledger, Running, Usage},
     pool::{Pool, Rules},
     snapshot::{Queue, Snapshot},
-    trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
+    trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,6 +29,7 @@ pub(crate) fn trigger(name: &str, offers: &str) -> Trigger {
         id: TriggerId { scaled_job, metadata: Arc::new(metadata) },
         capabilities: Arc::new(offers.parse().unwrap()),
         parent: None,
+        capabilities_from: CapabilitiesFrom::Declared,
         jobs_without_demands: JobsWithoutDemands::Take,
         strategy: Strategy::Default,
         builtin: None,

@@ -153,17 +153,6 @@ fn each_strategy_is_read() {
 }
 
 #[test]
-fn what_a_strategy_can_not_do_yet_is_hinted_at() {
-    for word in ["accurate", "eager"] {
-        let hints = trigger(&[("scalingStrategy", word)]).hints;
-        assert_eq!(hints.len(), 1);
-        assert!(hints[0].starts_with(&format!("`scalingStrategy: {word}` makes KEDA start agents again")), "{hints:?}");
-        assert!(hints[0].contains("use `default`"), "{hints:?}");
-        assert_eq!(builtin(&[("scalingStrategy", word)]).hints.len(), 1, "the built-in scaler has the same trouble");
-    }
-}
-
-#[test]
 fn custom_is_whole_or_refused() {
     assert_eq!(
         fault(&[("scalingStrategy", "custom"), ("customScalingQueueLengthDeduction", "1")]),

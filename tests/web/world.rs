@@ -19,7 +19,7 @@ use azp_scaler::{
     pool::{Pool, Rules},
     pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Look, Opening, PoolSelector, Publisher},
     snapshot::{Queue, Snapshot},
-    trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
+    trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
     web::{Readiness, Site, router},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -180,6 +180,7 @@ pub(crate) fn trigger(name: &str, offers: &str, max_replicas: u32) -> Trigger {
         id: TriggerId { scaled_job, metadata: Arc::new(metadata) },
         capabilities: Arc::new(offers.parse().unwrap()),
         parent: None,
+        capabilities_from: CapabilitiesFrom::Declared,
         jobs_without_demands: JobsWithoutDemands::Take,
         strategy: Strategy::Default,
         builtin: None,

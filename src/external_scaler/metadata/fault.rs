@@ -41,16 +41,6 @@ pub enum BadMetadata {
         /// What to write instead.
         mend: &'static str,
     },
-    /// A value that this version does nothing about.
-    #[error("`{key}` is `{value}`, which this version does not support yet: {mend}")]
-    ValueNotYet {
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        value: String,
-        /// What to write instead.
-        mend: &'static str,
-    },
     /// A key without a value.
     #[error("`{key}` is empty: give it a value, or leave it out")]
     Empty {

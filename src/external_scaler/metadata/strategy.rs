@@ -12,7 +12,7 @@ const PERCENTAGE: &str = "customScalingRunningJobPercentage";
 impl Metadata {
     /// Reads the strategy. Where the built-in scaler's number is asked for, it is told whatever the strategy, and nothing
     /// is to be said about that.
-    pub(super) fn strategy(&mut self, builtin: bool) -> Result<Strategy, BadMetadata> {
+    pub(super) fn strategy(&mut self) -> Result<Strategy, BadMetadata> {
         let custom = Strategy::Custom { deduction: 0, percentage: 0.0 };
         let strategy = self.choice(
             STRATEGY,
@@ -32,17 +32,6 @@ impl Metadata {
         for key in [DEDUCTION, PERCENTAGE] {
             let mend = "leave it out, or write `scalingStrategy: custom`, as in the ScaledJob";
             self.refuse(key, "unless `scalingStrategy` is `custom`", mend)?;
-        }
-        let word = match strategy {
-            Strategy::Accurate => "accurate",
-            Strategy::Eager => "eager",
-            _ => return Ok(strategy),
-        };
-        if !builtin {
-            self.hints.push(format!(
-                "`{STRATEGY}: {word}` makes KEDA start agents again that run and have not registered yet, which this version \
-                 can't see: use `default`, here and in the ScaledJob"
-            ));
         }
         Ok(strategy)
     }

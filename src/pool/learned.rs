@@ -1,0 +1,70 @@
+//! What own agents register with: for triggers that leave it to them to say what they offer.
+//!
+//! An image changes, and its agents with it, so only the last few count, and of them what all have in common.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    capability::CapabilitySet,
+    decision::Decision,
+    trigger::{CapabilitiesFrom, ScaledJobId},
+};
+
+/// How many agents are learned from.
+const LEARNED_FROM: usize = 5;
+
+/// What the ScaledJobs of a pool have learned.
+#[derive(Debug, Default)]
+pub(super) struct Learned {
+    scaled_jobs: BTreeMap<ScaledJobId, Lessons>,
+}
+
+/// The last agents of one ScaledJob, by Azure's numbers, and what they have in common.
+#[derive(Debug, Default)]
+struct Lessons {
+    agents: VecDeque<(i64, Arc<CapabilitySet>)>,
+    common: Option<Arc<CapabilitySet>>,
+}
+
+impl Learned {
+    /// What each of some ScaledJobs has learned; nothing at all where none has.
+    pub(super) fn of(&self, ids: &[ScaledJobId]) -> Vec<Option<Arc<CapabilitySet>>> {
+        let learned = |id| self.scaled_jobs.get(id).and_then(|lessons| lessons.common.clone());
+        if self.scaled_jobs.is_empty() { Vec::new() } else { ids.iter().map(learned).collect() }
+    }
+
+    /// Learns from a decision's agents. Says whether anything was learned.
+    pub(super) fn look(&mut self, decision: &Decision) -> bool {
+        let learning = |id: &ScaledJobId| {
+            let mut triggers = decision.triggers.iter().map(|decided| &decided.trigger);
+            triggers
+                .any(|trigger| trigger.capabilities_from == CapabilitiesFrom::Learned && trigger.id.scaled_job == *id)
+        };
+        if !decision.triggers.iter().any(|decided| decided.trigger.capabilities_from == CapabilitiesFrom::Learned) {
+            self.scaled_jobs.clear();
+            return false;
+        }
+        let mut changed = false;
+        for (place, scaled_job) in (0..).zip(&decision.scaled_jobs).filter(|(_, scaled_job)| learning(&scaled_job.id)) {
+            let lessons = self.scaled_jobs.entry(scaled_job.id.clone()).or_default();
+            let agents = decision.snapshot.agents.iter().zip(&decision.agents);
+            for (agent, _) in agents.filter(|(_, standing)| standing.owner == Some(place)) {
+                if lessons.agents.iter().all(|(known, _)| *known != agent.id) {
+                    lessons.agents.push_back((agent.id, Arc::clone(&agent.capabilities)));
+                    changed = true;
+                }
+            }
+            if changed {
+                lessons.agents.drain(..lessons.agents.len().saturating_sub(LEARNED_FROM));
+                let mut sets = lessons.agents.iter().map(|(_, capabilities)| capabilities);
+                let first = sets.next().map(|first| (**first).clone());
+                let common = first.map(|first| sets.fold(first, |common, set| common.in_common_with(set)));
+                lessons.common = common.map(|common| Arc::new(common.without(&CapabilitySet::OF_ONE_AGENT_ONLY)));
+            }
+        }
+        changed
+    }
+}

@@ -1,0 +1,92 @@
+//! Capabilities that the agents themselves, or the environment of their container, say.
+
+use std::sync::Arc;
+
+use azp_scaler::{
+    capability::CapabilitySet,
+    cluster_view::{ClusterView, ScaledJobView},
+    trigger::{CapabilitiesFrom, Trigger},
+};
+use proptest::prelude::*;
+
+use super::scene::*;
+
+fn learning(offers: &str) -> Trigger {
+    Trigger { capabilities_from: CapabilitiesFrom::Learned, ..trigger("T", offers) }
+}
+
+#[test]
+fn what_own_agents_have_in_common_is_offered() {
+    let mut scene = Scene::new([learning("docker")]);
+    let queue = [job(2, &["java"]), job(3, &["java -equals 17"]), job(4, &["maven"])];
+    assert_eq!(scene.look(&queue, &[]).0, [0], "nobody has come yet");
+    let first = finished_one(agent("T-a", "java=17, maven, Agent.Name=T-a"));
+    assert_eq!(scene.look(&queue, &[offline(first.clone(), 600)]).0, [3]);
+    let second = finished_one(agent("T-b", "java=21, gpu"));
+    let (told, decision) = scene.look(&queue, &[offline(first, 600), offline(second, 600)]);
+    assert_eq!(told, [1], "both have a java, and not the same");
+    let offered = &decision.triggers[0];
+    assert_eq!(offered.capabilities.sorted(), [("docker", ""), ("java", "")]);
+    assert_eq!(offered.origin(&"JAVA".into()), "learned");
+    assert_eq!(offered.origin(&"docker".into()), "declared");
+}
+
+#[test]
+fn only_the_last_few_agents_count() {
+    let mut scene = Scene::new([learning("")]);
+    let old = finished_one(agent("T-old", "python2"));
+    scene.look(&[], &[offline(old, 600)]);
+    let new = ["T-a", "T-b", "T-c", "T-d"].map(|name| offline(finished_one(agent(name, "python3")), 600));
+    let queue = [job(2, &["python3"])];
+    assert_eq!(scene.look(&queue, &new).0, [0], "the first five");
+    let sixth = offline(finished_one(agent("T-e", "python3")), 600);
+    assert_eq!(scene.look(&queue, &[sixth]).0, [1]);
+}
+
+#[test]
+fn what_is_declared_goes_before_what_is_learned_and_that_before_the_parent() {
+    let parent = offline(agent("template", "java=8, node=1, Agent.Version=4.0.0"), 600);
+    let own = offline(finished_one(agent("T-a", "java=11, node=2")), 600);
+    let learning = Trigger { parent: Some("template".into()), ..learning("java=17") };
+    let (_, decision) = Scene::new([learning]).look(&[], &[parent, own]);
+    let offered = &decision.triggers[0];
+    assert_eq!(offered.capabilities.sorted(), [("Agent.Version", "4.0.0"), ("java", "17"), ("node", "2")]);
+    assert_eq!(
+        ["Agent.Version", "java", "node"].map(|name| offered.origin(&name.into())),
+        ["parent", "declared", "learned"]
+    );
+}
+
+#[test]
+fn the_environment_is_offered_while_the_cluster_is_seen() {
+    let asks = Trigger { capabilities_from: CapabilitiesFrom::Environment, ..trigger("T", "docker") };
+    let mut scene = Scene::new([asks.clone()]);
+    let queue = [job(1, &["JAVA_HOME"])];
+    assert_eq!(scene.look(&queue, &[]).0, [0]);
+    let environment = Arc::new(CapabilitySet::new([("JAVA_HOME", "/opt/java")]));
+    let shown = ScaledJobView { environment, max_replicas: 10, ..ScaledJobView::default() };
+    let view = ClusterView { scaled_jobs: [(asks.id.scaled_job, Arc::new(shown))].into() };
+    scene.pool.see(Some(Arc::new(view)));
+    let (told, decision) = scene.look(&queue, &[]);
+    assert_eq!((told, decision.triggers[0].origin(&"java_home".into())), (vec![1], "environment"));
+    scene.pool.see(None);
+    assert_eq!(scene.look(&queue, &[]).0, [0]);
+}
+
+proptest! {
+    /// What two sets have in common is no more than either, and the same whoever comes first but for the writing of names.
+    #[test]
+    fn what_is_in_common_is_in_both(one in "[abAB]=[12],[cd],[ab]x", other in "[abAB]=[12],[cd],[ab]x") {
+        let [one, other] = [one, other].map(|text| text.parse::<CapabilitySet>().unwrap_or_default());
+        let common = one.in_common_with(&other);
+        let back = other.in_common_with(&one);
+        prop_assert_eq!(common.len(), back.len());
+        for (name, value) in common.sorted() {
+            let name = name.into();
+            let (one, other) = (one.get(&name).unwrap(), other.get(&name).unwrap());
+            let same = one.text() == other.text();
+            prop_assert_eq!(value.is_empty(), !same || one.text().as_str().is_empty());
+            prop_assert_eq!(back.get(&name).unwrap().text().as_str().is_empty(), value.is_empty());
+        }
+    }
+}
