@@ -167,6 +167,8 @@ pub struct InCluster {
     pub view: Arc<ScaledJobView>,
     /// Unfinished Kubernetes Jobs whose agents have not been seen yet and may still come.
     pub starting: u32,
+    /// The names of unfinished ones whose agents have not come, and are expected no more.
+    pub given_up: Vec<Arc<str>>,
 }
 
 impl InCluster {

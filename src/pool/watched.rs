@@ -137,24 +137,33 @@ impl Watched {
     pub(super) fn in_cluster(&self, view: &ClusterView, ids: &[ScaledJobId]) -> Vec<Option<InCluster>> {
         let of = |id: &ScaledJobId| {
             let view = Arc::clone(view.scaled_jobs.get(id)?);
-            Some(InCluster { starting: self.starting(id, &view), view })
+            let (starting, given_up) = self.starting(id, &view);
+            Some(InCluster { view, starting, given_up })
         };
         ids.iter().map(of).collect()
     }
 
-    fn starting(&self, id: &ScaledJobId, view: &ScaledJobView) -> u32 {
+    /// How many agents are on their way, and the Kubernetes Jobs whose agents are not expected any more.
+    fn starting(&self, id: &ScaledJobId, view: &ScaledJobView) -> (u32, Vec<Arc<str>>) {
+        let (mut starting, mut given_up) = (0, Vec::new());
         if view.strategy == Strategy::ScaledObject {
-            return 0;
+            return (starting, given_up);
         }
         let known = self.scaled_jobs.get(id);
-        let may_come = |job: &&KubernetesJob| {
+        for job in view.jobs.iter().filter(|job| job.is_unfinished()) {
             let start = known.and_then(|starts| starts.jobs.get(&job.name));
             let has_ended = !job.pods.is_empty() && job.pods.iter().all(|pod| pod.has_ended);
-            let seen = start.is_some_and(|start| start.registered && !planted!(RegisteredStillStarting));
-            let hopeless = start.is_some_and(|start| start.failed() || start.is_given_up) && !planted!(HopelessAwaited);
-            job.is_unfinished() && !has_ended && !seen && !hopeless
-        };
-        u32::try_from(view.jobs.iter().filter(may_come).count()).unwrap_or(u32::MAX)
+            if has_ended || start.is_some_and(|start| start.registered && !planted!(RegisteredStillStarting)) {
+                continue;
+            }
+            let hopeless = start.is_some_and(|start| start.failed() || start.is_given_up);
+            if hopeless && !planted!(HopelessAwaited) {
+                given_up.push(Arc::clone(&job.name));
+            } else {
+                starting += 1;
+            }
+        }
+        (starting, given_up)
     }
 
     /// The starts that were not told of yet.

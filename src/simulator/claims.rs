@@ -125,6 +125,8 @@ pub struct Basis {
     pub counted: BTreeSet<Arc<str>>,
     /// Azure's numbers of agents that were offline, where that does not keep the decision from having others started.
     pub offline: BTreeSet<i64>,
+    /// The Kubernetes Jobs whose agents were not expected any more.
+    pub given_up: BTreeSet<Arc<str>>,
     /// Agents to be kept idle, where the decision says how many.
     pub to_keep: Option<u32>,
     /// Azure's numbers of agents that the decision did not believe.
@@ -164,6 +166,7 @@ impl Basis {
                     }))
                     .collect(),
             },
+            given_up: in_cluster.iter().flat_map(|(_, cluster)| cluster.given_up.iter().cloned()).collect(),
             offline: agents
                 .clone()
                 .filter(|(agent, standing)| in_cluster.is_some() && !agent.online && owned(standing.owner))
@@ -195,6 +198,7 @@ pub(super) fn claim(
     created: u32,
     basis: &Basis,
     age: Duration,
+    upheaval: Option<Duration>,
     is_queued: impl Fn(RequestId) -> bool,
 ) -> Vec<Claim> {
     let scaling = cluster.scaled_jobs[scaled_job].plan.scaling.clone();
@@ -222,6 +226,7 @@ pub(super) fn claim(
         .filter(|job| {
             job.agent.is_none_or(|agent| !basis.distrusted.contains(&agent) && !basis.offline.contains(&agent))
         })
+        .filter(|job| !basis.given_up.contains(job.name()))
         .filter(|job| Arc::ptr_eq(&job.registers_with, &made_now))
         .collect();
     adopters.sort_by_key(lost_first);
@@ -238,7 +243,14 @@ pub(super) fn claim(
     // Below its minimum KEDA fills up by itself.
     let idle_on_purpose = basis.to_keep.map_or(idle_on_purpose, |to_keep| idle_on_purpose.max(to_keep as usize));
     let kept = repeat_n(Claim::lost(Cause::MinimumReplicas), idle_on_purpose);
-    let rest = if scaling.strategy == Strategy::Default { Cause::Unexplained } else { Cause::StartUpRace };
+    let rest = match scaling.strategy {
+        // A list that leaves an agent out makes it look as if it had left.
+        Strategy::Default if basis.to_keep.is_some() && upheaval.is_some_and(|at| at >= basis.seen_at) => {
+            Cause::Upheaval
+        }
+        Strategy::Default => Cause::Unexplained,
+        _ => Cause::StartUpRace,
+    };
     let claims = on_jobs.chain(stale_jobs).chain(stale_agents).chain(kept).chain(repeat(Claim::lost(rest)));
     claims.take(created as usize).collect()
 }
@@ -249,7 +261,7 @@ fn disbelieve(cluster: &mut Cluster, basis: &Basis) {
     for job in cluster.jobs.values_mut().filter(|job| job.is_unused() && job.claim.request().is_some()) {
         if is_distrusted(job) {
             job.claim = Claim::lost(Cause::Distrusted);
-        } else if job.agent.is_some_and(|agent| basis.offline.contains(&agent)) {
+        } else if job.agent.is_some_and(|agent| basis.offline.contains(&agent)) || basis.given_up.contains(job.name()) {
             job.claim = Claim::lost(Cause::Fault(job.fate));
         }
     }

@@ -85,6 +85,12 @@ pub enum Stage {
 }
 
 impl KubernetesJob {
+    /// The Kubernetes Job's name: its pod's without the last part.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.pod.rsplit_once('-').map_or(&*self.pod, |(name, _)| name)
+    }
+
     /// Whether its agent has not been given a job yet, and can be.
     #[must_use]
     pub fn is_unused(&self) -> bool {

@@ -76,8 +76,7 @@ fn kubernetes_job(world: &World, job: &KubernetesJob, broken: Option<Broken>) ->
         },
     };
     cluster_view::KubernetesJob {
-        // A Kubernetes Job's name is its pod's without the last part.
-        name: job.pod.rsplit_once('-').map_or(&*job.pod, |(name, _)| name).into(),
+        name: job.name().into(),
         created_at: at(job.created_at),
         state,
         pods: vec![pod],

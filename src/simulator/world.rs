@@ -235,7 +235,7 @@ impl World {
         self.tell(Happening::Created { scaled_job: scaled_job_id, count: created, value, running: count.running });
         let age = self.now.saturating_sub(basis.seen_at);
         let is_queued = |request| self.pools.get(&pool).is_some_and(|pool| pool.is_queued(request));
-        for claim in claims::claim(&mut self.cluster, scaled_job, created, basis, age, is_queued) {
+        for claim in claims::claim(&mut self.cluster, scaled_job, created, basis, age, self.upheaval, is_queued) {
             self.create(scaled_job, claim);
         }
     }

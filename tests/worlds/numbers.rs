@@ -109,7 +109,8 @@ fn by_the_cluster(world: &World, decision: &Decision, place: u32, told: &Told<'_
     let ready = (u32::try_from(idle).unwrap_or(u32::MAX) + starting)
         .checked_sub(u32::try_from(matched.count()).unwrap_or(u32::MAX))
         .ok_or("more jobs are matched to own agents than there are")?;
-    let room = scaling.max_replicas.saturating_sub(running).saturating_sub(to_start);
+    let most = scaling.max_replicas.min(told.trigger.max_replicas);
+    let room = most.saturating_sub(running).saturating_sub(to_start);
     let missing = if scaled_job.starts == Starts::Working { scaling.min_replicas.saturating_sub(ready) } else { 0 };
     let is_paused = world.cluster().scaled_jobs[told.scaled_job].paused;
     let more = if is_paused { 0 } else { missing.min(room) };
