@@ -109,7 +109,11 @@ impl Metrics {
                 &POOL,
                 &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0],
             ),
-            agents: gauge("agents", "Agents by state: registered ones, and those that are starting, where the cluster shows them.", &["organization", "pool", "state"]),
+            agents: gauge(
+                "agents",
+                "Agents by state: registered ones, and those that are starting, where the cluster shows them.",
+                &["organization", "pool", "state"],
+            ),
             parallel_jobs_limit: gauge(
                 "parallel_jobs_limit",
                 "Jobs that may run at once in the organization; absent where there is no limit, or none is known.",

@@ -67,7 +67,8 @@ impl Told {
     }
 
     fn remove(&mut self, metrics: &Starts, is_gone: impl Fn(&ScaledJobId) -> bool) {
-        let (gone, left): (BTreeSet<_>, _) = std::mem::take(&mut self.times).into_iter().partition(|(id, _)| is_gone(id));
+        let (gone, left): (BTreeSet<_>, _) =
+            std::mem::take(&mut self.times).into_iter().partition(|(id, _)| is_gone(id));
         self.times = left;
         for (id, stage) in &gone {
             // It was made when it was noted, and is removed once.

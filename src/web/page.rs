@@ -195,7 +195,10 @@ impl StageTook {
 impl Trigger<'_> {
     /// Whether more is said of it than fits into its row.
     fn goes_on(&self) -> bool {
-        self.refusal.is_some() || self.starts_failing_since.is_some() || self.cluster.is_some() || !self.hints.is_empty()
+        self.refusal.is_some()
+            || self.starts_failing_since.is_some()
+            || self.cluster.is_some()
+            || !self.hints.is_empty()
     }
 }
 
