@@ -43,9 +43,13 @@ impl Told {
         }
         if !self.counts_failures && decision.as_deref().is_some_and(sees_the_cluster) {
             self.counts_failures = true;
-            StartFailure::ALL.into_iter().for_each(|reason| self.count(metrics, reason, 0));
+            for reason in StartFailure::ALL {
+                self.count(metrics, reason, 0);
+            }
         }
-        failures.into_iter().for_each(|(reason, count)| self.count(metrics, reason, count));
+        for (reason, count) in failures {
+            self.count(metrics, reason, count);
+        }
         // Without a decision nothing is known of who is gone.
         if let Some(decision) = decision {
             self.remove(metrics, |id| decision.scaled_jobs.iter().all(|scaled_job| scaled_job.id != *id));

@@ -184,11 +184,14 @@ impl Frame<'_> {
 }
 
 impl StageTook {
-    /// In words, each stage of a few.
-    fn in_words(&self) -> String {
-        let StageTook { stage, mean, most, .. } = self;
-        let most = most.map_or("more than 10 min".to_owned(), |most| format!("at most {}", spoken(most)));
-        format!("{stage} {} (99 of 100 {most})", spoken(*mean))
+    /// How long it took on average, in words.
+    fn usually(&self) -> String {
+        spoken(self.mean)
+    }
+
+    /// What 99 of 100 took at most, in words.
+    fn at_most(&self) -> String {
+        self.most.map_or_else(|| "over 10 min".to_owned(), |most| format!("≤ {}", spoken(most)))
     }
 }
 

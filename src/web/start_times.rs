@@ -62,3 +62,37 @@ impl StartTimes {
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn what_most_took_is_the_bound_of_a_bucket() {
+        let starts = Metrics::new().starts;
+        let observe = |scaled_job: &str, stage: Stage, took: f64, times: u32| {
+            let labels = ["contoso", "build", "agents", scaled_job, stage.label()];
+            let histogram = starts.agent_start_seconds.with_label_values(&labels);
+            for _ in 0..times {
+                histogram.observe(took);
+            }
+        };
+        observe("linux", Stage::Registered, 4.0, 198);
+        observe("linux", Stage::Registered, 106.0, 2);
+        observe("linux", Stage::Scheduled, 700.0, 1);
+        observe("windows", Stage::Job, 0.25, 1);
+        let times = StartTimes::of(&starts);
+        let said = |scaled_job| -> Vec<(&str, f64, Option<u64>)> {
+            let took = times.took(["contoso", "build", "agents", scaled_job]);
+            let said = |took: StageTook| (took.stage, took.mean.as_secs_f64(), took.most.map(|most| most.as_secs()));
+            took.into_iter().map(said).collect()
+        };
+        assert_eq!(said("linux"), [("scheduled", 700.0, None), ("registered", 5.02, Some(5))]);
+        assert_eq!(said("windows"), [("job", 0.25, Some(0))]);
+        assert_eq!(said("mac"), []);
+        observe("linux", Stage::Registered, 106.0, 1);
+        let registered = StartTimes::of(&starts).took(["contoso", "build", "agents", "linux"])[1];
+        assert_eq!(registered.most, Some(Duration::from_mins(2)), "three of 201 are more than one of 100");
+    }
+}
