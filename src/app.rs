@@ -26,6 +26,7 @@ use crate::{
         directory::{AzureDevOps, Polling},
         organization::{BadOrganization, Organization},
     },
+    cluster_watch::View,
     config::{self, Settings},
     external_scaler::{self, Organizations, Service},
     job_waits,
@@ -139,7 +140,14 @@ impl Scaler {
             stop_answering.clone(),
         ));
         let answering = tokio::spawn(external_scaler::serve(grpc_listener, service));
-        let site = Site { directory: Arc::clone(&directory), metrics: metrics.clone(), readiness: ready, clock };
+        let site = Site {
+            directory: Arc::clone(&directory),
+            metrics: metrics.clone(),
+            readiness: ready,
+            leads: watch::channel(true).1,
+            view: watch::channel(View::Off).1,
+            clock,
+        };
         let showing = tokio::spawn(web::serve(http_listener, site, stop_showing.clone()));
         let watching = tokio::spawn(job_waits::follow(directory, metrics, stop_showing.clone()));
         readiness.send_replace(Readiness::Ready);

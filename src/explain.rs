@@ -10,7 +10,7 @@ use crate::{
     decision::{AgentStanding, AgentState, Decision, ParallelJobs, Placement, Starts, TriggerDecision},
     demand::{Demand, DemandSet},
     job_request::JobRequest,
-    trigger::{JobsWithoutDemands, ScaledJobId, Trigger},
+    trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger},
 };
 
 /// How many triggers are named in one explanation.
@@ -111,6 +111,37 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
         ),
     };
     Explanation { decision: placement.label(), summary, reasons }
+}
+
+/// What a trigger's author should know: what its metadata tells, and what shows only once it is decided.
+#[must_use]
+pub fn hints(decision: &Decision, trigger: &TriggerDecision) -> Vec<String> {
+    let mut hints = trigger.trigger.hints.clone();
+    let own = &decision.scaled_jobs[trigger.scaled_job as usize];
+    let is_seen = own.cluster.is_some();
+    match trigger.trigger.strategy {
+        // The built-in scaler's number is told whatever the strategy.
+        _ if trigger.trigger.builtin.is_some() => {}
+        Strategy::Accurate if !is_seen => hints.push(
+            "`scalingStrategy: accurate`: KEDA starts agents again that run and have not registered yet, which only the \
+             cluster's view shows: turn it on (`[kubernetes] view`), or use `default`, here and in the ScaledJob"
+                .to_owned(),
+        ),
+        Strategy::Eager => hints.push(
+            "`scalingStrategy: eager`: near the maximum KEDA subtracts agents that are pending twice, and starts too few: \
+             use `default`, here and in the ScaledJob"
+                .to_owned(),
+        ),
+        Strategy::Default | Strategy::Accurate | Strategy::Custom { .. } | Strategy::ScaledObject => {}
+    }
+    if own.starts != Starts::Working && !is_seen {
+        hints.push(
+            "without the cluster's view, starts that fail are noticed late, only by agents that don't register, and the \
+             reason is not known: turn it on (`[kubernetes] view`)"
+                .to_owned(),
+        );
+    }
+    hints
 }
 
 /// Why a job has no licence.

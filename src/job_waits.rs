@@ -1,11 +1,15 @@
-//! How long jobs waited, counted whether anybody scrapes or not: from queued to an agent reserved, once for each job.
+//! What is counted whether anybody scrapes or not: how long jobs waited, from queued to an agent reserved, once for each
+//! job; and what became of the agents that were started ([`starts`]).
 //!
 //! ```text
-//! [Desk] ──snapshots──▶ follow ──▶ azp_scaler_job_wait_seconds
+//! [Desk] ──snapshots──────────▶ follow ──▶ azp_scaler_job_wait_seconds
+//!        ──starts, failures──▶         ──▶ azp_scaler_agent_start_seconds, azp_scaler_start_failures_total
 //! ```
 //!
 //! One task looks at all desks in use, so desks come and go without telling it. It remembers which running jobs it has
 //! counted, for as long as they run. Touches [`pools`](crate::pools) and [`metrics`](crate::metrics); asks nobody anything.
+
+mod starts;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,25 +26,39 @@ use crate::{job_request::RequestId, metrics::Metrics, pools::Directory, snapshot
 /// How often desks are looked at: a job that starts and ends between two looks is not counted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Counts waits into `job_wait_seconds` until it is stopped.
+/// Counts waits and starts until it is stopped.
 pub async fn follow(directory: Arc<dyn Directory>, metrics: Metrics, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut pools: HashMap<(Arc<str>, i64), Counted> = HashMap::new();
+    let mut pools: HashMap<(Arc<str>, i64), Followed> = HashMap::new();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let desks = directory.desks();
-        pools.retain(|(organization, id), _| {
-            desks.iter().any(|desk| desk.organization == *organization && desk.id == *id)
+        pools.retain(|(organization, id), followed| {
+            let is_in_use = desks.iter().any(|desk| desk.organization == *organization && desk.id == *id);
+            if !is_in_use {
+                followed.starts.forget(&metrics.starts);
+            }
+            is_in_use
         });
         for desk in desks {
+            let followed = pools
+                .entry((Arc::clone(&desk.organization), desk.id))
+                .or_insert_with(|| Followed { waits: Counted::default(), starts: starts::Told::of(&desk) });
+            followed.starts.take(&desk, &metrics.starts);
             let Some(snapshot) = desk.look().borrow().snapshot.clone() else { continue };
             let histogram = metrics.job_wait_seconds.with_label_values(&[&*desk.organization, &*desk.name]);
-            let counted = pools.entry((Arc::clone(&desk.organization), desk.id)).or_default();
-            for waited in counted.take(&snapshot) {
+            for waited in followed.waits.take(&snapshot) {
                 histogram.observe(waited.as_secs_f64());
             }
         }
     }
+}
+
+/// What is remembered of a pool.
+#[derive(Debug)]
+struct Followed {
+    waits: Counted,
+    starts: starts::Told,
 }
 
 /// Which running jobs of a pool are counted already: never more than its last snapshot held.

@@ -4,12 +4,14 @@
 //! by the edges; what can be read off a decision is written into the gauges when somebody scrapes.
 
 mod cluster;
+mod starts;
 
 use prometheus::{
     CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
 };
 
 pub use cluster::Cluster;
+pub use starts::Starts;
 
 /// Labels of a pool.
 const POOL: [&str; 2] = ["organization", "pool"];
@@ -59,6 +61,8 @@ pub struct Metrics {
     pub grpc_request_duration_seconds: HistogramVec,
     /// The cluster's view.
     pub cluster: Cluster,
+    /// What becomes of started agents.
+    pub starts: Starts,
 }
 
 impl Metrics {
@@ -105,7 +109,11 @@ impl Metrics {
                 &POOL,
                 &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0],
             ),
-            agents: gauge("agents", "Registered agents by state.", &["organization", "pool", "state"]),
+            agents: gauge(
+                "agents",
+                "Agents by state: registered ones, and those that are starting, where the cluster shows them.",
+                &["organization", "pool", "state"],
+            ),
             parallel_jobs_limit: gauge(
                 "parallel_jobs_limit",
                 "Jobs that may run at once in the organization; absent where there is no limit, or none is known.",
@@ -159,6 +167,7 @@ impl Metrics {
                 &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0],
             ),
             cluster: Cluster::new(&registry),
+            starts: Starts::new(&registry),
             registry,
         }
     }

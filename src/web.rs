@@ -4,6 +4,7 @@
 //! [Directory] ──desks──▶ seen ──▶ report ──▶ api (JSON)
 //!                          │          └────▶ page (HTML)
 //!                          └──▶ exposition (Prometheus)
+//! [View] (of the cluster) ──▶ report
 //! ```
 //!
 //! Reads desks and never asks Azure; changes nothing. Whether the process lives and is ready does not depend on Azure:
@@ -15,6 +16,7 @@ mod page;
 mod report;
 mod seen;
 mod server;
+mod start_times;
 
 use std::{
     hash::{DefaultHasher, Hasher},
@@ -37,11 +39,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metrics::Metrics,
+    cluster_watch::View,
+    metrics::{self, Metrics},
     pools::{Clock, Directory},
 };
 use exposition::Exposition;
 use seen::PoolSeen;
+use start_times::StartTimes;
 
 /// What the pages are made of.
 pub struct Site {
@@ -51,6 +55,10 @@ pub struct Site {
     pub metrics: Metrics,
     /// Whether KEDA's questions are answered.
     pub readiness: watch::Receiver<Readiness>,
+    /// Whether this replica is the one that answers; always, where no leader is elected.
+    pub leads: watch::Receiver<bool>,
+    /// What is known of the cluster.
+    pub view: watch::Receiver<View>,
     /// The process's clock.
     pub clock: Clock,
 }
@@ -83,6 +91,9 @@ pub async fn serve(listener: TcpListener, site: Site, stop: CancellationToken) {
     server::serve(listener, router(site), stop).await;
 }
 
+/// Why a replica that could answer is not asked.
+const NOT_THE_LEADER: &str = "not the leader: another replica answers KEDA's questions";
+
 /// How many answers about pools are made at a time.
 const TURNS: usize = 2;
 
@@ -90,7 +101,10 @@ const TURNS: usize = 2;
 struct Shared {
     directory: Arc<dyn Directory>,
     exposition: Exposition,
+    starts: metrics::Starts,
     readiness: watch::Receiver<Readiness>,
+    leads: watch::Receiver<bool>,
+    view: watch::Receiver<View>,
     clock: Clock,
     started_at: Timestamp,
     turns: Arc<Semaphore>,
@@ -99,6 +113,12 @@ struct Shared {
 impl Shared {
     fn pools(&self) -> Vec<PoolSeen> {
         PoolSeen::all(&*self.directory)
+    }
+
+    /// Why this replica is not ready.
+    fn not_ready(&self) -> Option<&'static str> {
+        let follows = || (!*self.leads.borrow()).then_some(NOT_THE_LEADER);
+        self.readiness.borrow().reason().or_else(follows)
     }
 }
 
@@ -117,10 +137,12 @@ const HEADERS: [(HeaderName, &str); 3] = [
 
 /// The pages, without connections.
 pub fn router(site: Site) -> Router {
-    let Site { directory, metrics, readiness, clock } = site;
+    let Site { directory, metrics, readiness, leads, view, clock } = site;
+    let starts = metrics.starts.clone();
     let exposition = Exposition::new(metrics);
     let turns = Arc::new(Semaphore::new(TURNS));
-    let shared = Arc::new(Shared { directory, exposition, readiness, clock, started_at: clock.now(), turns });
+    let started_at = clock.now();
+    let shared = Arc::new(Shared { directory, exposition, starts, readiness, leads, view, clock, started_at, turns });
     Router::new()
         .route("/", get(status_page))
         .route("/style.css", get(style))
@@ -146,8 +168,7 @@ async fn with_headers(mut response: Response) -> Response {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    let readiness = *shared.readiness.borrow();
-    match readiness.reason() {
+    match shared.not_ready() {
         None => "ready\n".into_response(),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
@@ -164,11 +185,15 @@ async fn metrics_page(State(shared): State<Arc<Shared>>) -> Response {
 async fn status_page(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     let refreshing = uri.query() != Some("refresh=off");
     let make = move |shared: &Shared| {
+        let view = shared.view.borrow().clone();
+        let times = StartTimes::of(&shared.starts);
         let frame = page::Frame {
             now: shared.clock.now(),
             started_at: shared.started_at,
             style: &style_path(),
-            not_ready: shared.readiness.borrow().reason(),
+            not_ready: shared.not_ready(),
+            cluster_view: (&view).into(),
+            times: &times,
             refreshing,
         };
         match page::render(frame, &shared.pools()) {

@@ -4,6 +4,8 @@
 
 #[path = "web/api.rs"]
 mod api;
+#[path = "web/cluster.rs"]
+mod cluster;
 #[path = "web/connections.rs"]
 mod connections;
 #[path = "web/metrics.rs"]

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     Shared, apart,
-    report::{self, Job, Pool, Trigger},
+    report::{self, ClusterViewSaid, Job, Pool, Trigger},
     seen::PoolSeen,
 };
 use crate::{caseless::same, decision::Placement};
@@ -30,6 +30,7 @@ pub(super) const MOST_JOBS: usize = 10_000;
 
 #[derive(Serialize)]
 struct Pools<'a> {
+    cluster_view: ClusterViewSaid<'a>,
     pools: Vec<Pool<'a>>,
 }
 
@@ -47,8 +48,12 @@ struct Jobs<'a> {
 
 /// `/api/v1/pools`.
 pub(super) async fn pools(State(shared): State<Arc<Shared>>) -> Response {
-    apart(shared, |shared| Json(Pools { pools: shared.pools().iter().map(report::pool).collect() }).into_response())
-        .await
+    let make = |shared: &Shared| {
+        let view = shared.view.borrow().clone();
+        let seen = shared.pools();
+        Json(Pools { cluster_view: (&view).into(), pools: seen.iter().map(report::pool).collect() }).into_response()
+    };
+    apart(shared, make).await
 }
 
 /// `/api/v1/triggers`.

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 
 use super::{
     api::MOST_JOBS,
-    report::{self, Job, Limits, ParallelJobsSaid, Pool, ScaledJobName, Trigger},
+    report::{self, ClusterViewSaid, Job, Limits, ParallelJobsSaid, Pool, ScaledJobName, Trigger},
     seen::{PoolSeen, between},
+    start_times::{StageTook, StartTimes},
 };
 use crate::decision::{AgentState, Decision, Placement};
 
@@ -28,6 +29,10 @@ pub(super) struct Frame<'a> {
     pub(super) style: &'a str,
     /// Why KEDA's questions are not answered, where they aren't.
     pub(super) not_ready: Option<&'static str>,
+    /// How the cluster is seen.
+    pub(super) cluster_view: ClusterViewSaid<'a>,
+    /// How long agents took to start.
+    pub(super) times: &'a StartTimes,
     /// Whether the page loads itself again.
     pub(super) refreshing: bool,
 }
@@ -38,7 +43,7 @@ pub(super) struct Frame<'a> {
 ///
 /// Never with the templates as they are.
 pub(super) fn render(frame: Frame<'_>, pools: &[PoolSeen]) -> Result<String, askama::Error> {
-    let pools: Vec<_> = pools.iter().map(Section::of).collect();
+    let pools: Vec<_> = pools.iter().map(|seen| Section::of(seen, frame.times)).collect();
     let waiting = pools.iter().map(|section| section.queued).sum();
     Page { up: spoken(between(frame.started_at, frame.now)), frame, waiting, pools }.render()
 }
@@ -66,6 +71,7 @@ struct Section<'a> {
     unplaced: usize,
     /// A line for each kind of parallel jobs that is limited.
     parallel_jobs: Vec<String>,
+    times: &'a StartTimes,
     triggers: Vec<Trigger<'a>>,
     all_triggers: usize,
     waiting: JobTable<'a>,
@@ -105,7 +111,7 @@ struct AgentRow<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn of(seen: &'a PoolSeen) -> Self {
+    fn of(seen: &'a PoolSeen, times: &'a StartTimes) -> Self {
         let mut triggers = report::triggers(seen);
         let all_triggers = triggers.len();
         triggers.truncate(ROWS);
@@ -120,6 +126,7 @@ impl<'a> Section<'a> {
             queued: seen.queued().count(),
             longest_wait: seen.longest_wait().map(spoken),
             unplaced: 0,
+            times,
             triggers,
             all_triggers,
             waiting: JobTable::default(),
@@ -145,6 +152,12 @@ impl<'a> Section<'a> {
         self.pool.jobs.as_ref().and_then(|counts| counts.get(label)).copied().unwrap_or_default()
     }
 
+    /// How long the agents of a trigger's ScaledJob took to start.
+    fn took(&self, trigger: &Trigger<'_>) -> Vec<StageTook> {
+        let ScaledJobName { namespace, name } = trigger.scaled_job;
+        self.times.took([trigger.organization, trigger.pool, namespace, name])
+    }
+
     /// How long ago something was.
     fn ago(&self, then: &Timestamp) -> String {
         spoken(between(*then, self.now))
@@ -163,10 +176,32 @@ impl<'a> Section<'a> {
     }
 }
 
+impl Frame<'_> {
+    /// For how long the cluster has not been seen, where its view is lost.
+    fn lost_for(&self) -> String {
+        self.cluster_view.since.map(|since| spoken(between(since, self.now))).unwrap_or_default()
+    }
+}
+
+impl StageTook {
+    /// How long it took on average, in words.
+    fn usually(&self) -> String {
+        spoken(self.mean)
+    }
+
+    /// What 99 of 100 took at most, in words.
+    fn at_most(&self) -> String {
+        self.most.map_or_else(|| "over 10 min".to_owned(), |most| format!("≤ {}", spoken(most)))
+    }
+}
+
 impl Trigger<'_> {
     /// Whether more is said of it than fits into its row.
     fn goes_on(&self) -> bool {
-        self.refusal.is_some() || self.starts_failing_since.is_some() || !self.hints.is_empty()
+        self.refusal.is_some()
+            || self.starts_failing_since.is_some()
+            || self.cluster.is_some()
+            || !self.hints.is_empty()
     }
 }
 

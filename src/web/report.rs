@@ -3,18 +3,21 @@
 //! These are the types of `/api/v1`, documented in `docs/api.md`: fields may be added, none is renamed, removed or given
 //! another meaning. They borrow from [`seen`](super::seen) and know the core, nothing of HTTP.
 
+mod cluster;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub(super) use self::cluster::{ClusterViewSaid, InClusterSaid, StartFailureSaid};
 use super::seen::PoolSeen;
 use crate::{
     agent::Agent,
     caseless::Caseless,
     decision::{AgentStanding, AgentState, Decision, ParallelJobs, Placement, Starts, TriggerDecision},
     demand::Demand,
-    explain::explain,
+    explain::{explain, hints},
     job_request::{JobRequest, Parallelism},
     trigger::{JobsWithoutDemands, ScaledJobId, Strategy},
 };
@@ -37,7 +40,7 @@ pub(super) struct Pool<'a> {
     pub(super) settling_until: Option<Timestamp>,
     /// Unfinished jobs by decision; every decision is there. Nothing before the first one.
     pub(super) jobs: Option<Counts>,
-    /// Registered agents by state; every state is there.
+    /// Agents by state, those that are starting included where the cluster shows them; every state is there.
     pub(super) agents: Option<Counts>,
     /// The organisation's parallel jobs, as the decision counted them.
     pub(super) parallel_jobs: Option<Limits>,
@@ -105,6 +108,10 @@ pub(super) struct Trigger<'a> {
     pub(super) starts_failing_since: Option<Timestamp>,
     /// When the next one is tried.
     pub(super) next_probe: Option<Timestamp>,
+    /// Why they don't, where the cluster tells.
+    pub(super) start_failure: Option<StartFailureSaid<'a>>,
+    /// What the cluster shows of its ScaledJob, shared by all triggers of that; nothing where it is not seen.
+    pub(super) cluster: Option<InClusterSaid>,
     /// Agents of its ScaledJob, shared by all triggers of that.
     pub(super) agents: OwnAgents,
     /// What KEDA is told; nothing while it is refused.
@@ -113,7 +120,7 @@ pub(super) struct Trigger<'a> {
     /// Why KEDA is told an error, and the mend.
     pub(super) refusal: Option<String>,
     /// What its author should know.
-    pub(super) hints: Vec<&'a str>,
+    pub(super) hints: Vec<String>,
 }
 
 /// A ScaledJob's own agents that are online.
@@ -200,12 +207,16 @@ pub(super) fn jobs_by_decision(decision: &Decision) -> Counts {
     counts
 }
 
+/// The state of agents that are not registered yet.
+const STARTING: &str = "starting";
+
 /// How many agents there are of each state.
 pub(super) fn agents_by_state(decision: &Decision) -> Counts {
     let mut counts: Counts = AgentState::ALL.into_iter().map(|state| (state.label(), 0)).collect();
     for standing in &decision.agents {
         *counts.entry(standing.state.label()).or_default() += 1;
     }
+    counts.insert(STARTING, cluster::starting(decision));
     counts
 }
 
@@ -232,9 +243,9 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         Starts::Failing { since, next_probe } => ("failing", Some(since), Some(next_probe)),
         Starts::Probing { since } => ("probing", Some(since), None),
     };
-    let mut hints: Vec<&str> = trigger.hints.iter().map(String::as_str).collect();
+    let mut hints = hints(decision, decided);
     if decision.triggers.iter().filter(|other| other.scaled_job == decided.scaled_job).count() > 1 {
-        hints.push(ADD_UP);
+        hints.push(ADD_UP.to_owned());
     }
     Trigger {
         organization: &seen.organization,
@@ -269,6 +280,8 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         starts,
         starts_failing_since,
         next_probe,
+        start_failure: own.trouble.as_deref().map(Into::into),
+        cluster: InClusterSaid::of(own),
         agents: OwnAgents { matched: own.matched, running: own.running, others: own.others },
         value: answer.map(|answer| answer.value),
         active: answer.map(|answer| answer.active),

@@ -8,7 +8,7 @@ use std::{
 use crate::world::{World, full, job, trigger};
 
 /// Series by name and labels, as the text format writes them.
-async fn scrape(world: &Arc<World>) -> BTreeMap<String, f64> {
+pub(crate) async fn scrape(world: &Arc<World>) -> BTreeMap<String, f64> {
     let answer = world.pages().get("/metrics").await;
     let series = answer.body.lines().filter(|line| !line.starts_with('#'));
     series
@@ -20,7 +20,7 @@ async fn scrape(world: &Arc<World>) -> BTreeMap<String, f64> {
 }
 
 /// The project's own series whose names begin so.
-fn named(series: &BTreeMap<String, f64>, name: &str) -> Vec<String> {
+pub(crate) fn named(series: &BTreeMap<String, f64>, name: &str) -> Vec<String> {
     let name = format!("azp_scaler_{name}");
     series
         .iter()
@@ -42,6 +42,7 @@ async fn a_known_world_in_numbers() {
     azp_scaler_agents{organization="contoso",pool="build",state="not-taking-jobs"} 0
     azp_scaler_agents{organization="contoso",pool="build",state="offline"} 1
     azp_scaler_agents{organization="contoso",pool="build",state="spent"} 1
+    azp_scaler_agents{organization="contoso",pool="build",state="starting"} 0
     azp_scaler_oldest_queued_job_age_seconds{organization="contoso",pool="build"} 1290
     azp_scaler_placed_jobs{namespace="agents",organization="contoso",pool="build",scaled_job="docker-linux"} 1
     azp_scaler_placed_jobs{namespace="agents",organization="contoso",pool="build",scaled_job="java"} 1

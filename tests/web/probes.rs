@@ -24,6 +24,25 @@ async fn the_process_is_ready_while_questions_are_answered_whatever_azure_does()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replica_that_does_not_lead_is_not_ready() {
+    let world = World::new();
+    let mut pages = world.pages();
+    world.leads.send_replace(false);
+    let follows = pages.get("/readyz").await;
+    assert_eq!(follows.status, 503);
+    assert_eq!(follows.body, "not the leader: another replica answers KEDA's questions\n");
+    assert_eq!(pages.get("/livez").await.status, 200);
+    assert!(pages.get("/").await.body.contains("not the leader"));
+
+    world.readiness.send_replace(Readiness::Stopping);
+    assert!(pages.get("/readyz").await.body.starts_with("stopping"));
+
+    world.readiness.send_replace(Readiness::Ready);
+    world.leads.send_replace(true);
+    assert_eq!(pages.get("/readyz").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_answer_is_typed_private_and_needs_nothing_from_elsewhere() {
     let world = World::new();
     full(&world).await;

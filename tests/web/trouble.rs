@@ -90,6 +90,11 @@ async fn starts_that_fail_are_told_to_machines() {
         of(&triggers, "gpu"),
         [json!(0), json!(0), json!("failing"), json!(since), json!("2026-09-21T14:19:30Z")]
     );
+    let gpu = triggers.iter().find(|trigger| trigger["scaled_job"]["name"] == "gpu").unwrap();
+    assert_eq!(gpu["start_failure"], Value::Null, "only the cluster tells");
+    assert!(
+        gpu["hints"][0].as_str().unwrap().starts_with("without the cluster's view, starts that fail are noticed late")
+    );
     assert_eq!(of(&triggers, "windows"), [json!(1), json!(1), json!("working"), Value::Null, Value::Null]);
 
     tokio::time::advance(Duration::from_secs(15)).await;

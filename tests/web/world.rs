@@ -13,6 +13,8 @@ use axum::{
 };
 use azp_scaler::{
     agent::{Agent, AgentNamePattern},
+    cluster_view::ClusterView,
+    cluster_watch::View,
     job_request::{JobRequest, Parallelism, RequestId, ReservedAgent, Title},
     metrics::Metrics,
     parallel_jobs::{Headroom, Ledger, Running, Usage},
@@ -37,6 +39,8 @@ pub(crate) struct World {
     ledger: Arc<Ledger>,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: watch::Sender<Readiness>,
+    pub(crate) leads: watch::Sender<bool>,
+    pub(crate) view: watch::Sender<View>,
     pub(crate) desks: Mutex<Vec<Arc<Desk>>>,
 }
 
@@ -66,15 +70,23 @@ impl Answer {
 
 impl World {
     pub(crate) fn new() -> Arc<Self> {
-        let (readiness, _) = watch::channel(Readiness::Ready);
+        let readiness = watch::Sender::new(Readiness::Ready);
+        let (leads, view) = (watch::Sender::new(true), watch::Sender::new(View::Off));
         let clock = Clock::starting_at(START);
         let ledger = Arc::new(Ledger::new(Headroom::Quarter));
-        Arc::new(Self { clock, ledger, metrics: Metrics::new(), readiness, desks: Mutex::default() })
+        Arc::new(Self { clock, ledger, metrics: Metrics::new(), readiness, leads, view, desks: Mutex::default() })
     }
 
     pub(crate) fn site(self: &Arc<Self>) -> Site {
         let directory = Arc::clone(self) as Arc<dyn Directory>;
-        Site { directory, metrics: self.metrics.clone(), readiness: self.readiness.subscribe(), clock: self.clock }
+        Site {
+            directory,
+            metrics: self.metrics.clone(),
+            readiness: self.readiness.subscribe(),
+            leads: self.leads.subscribe(),
+            view: self.view.subscribe(),
+            clock: self.clock,
+        }
     }
 
     pub(crate) fn pages(self: &Arc<Self>) -> Pages {
@@ -159,6 +171,11 @@ impl Place {
     pub(crate) fn fail(&self, class: FailureClass, message: &str) {
         let failure = Arc::new(Failure { class, message: message.to_owned() });
         self.publisher.look.send_modify(|look| look.failure = Some(failure));
+    }
+
+    /// The cluster shows this from now on.
+    pub(crate) fn show(&self, view: ClusterView) {
+        self.desk.pool().see(Some(Arc::new(view)));
     }
 
     /// KEDA asks for each of these.
