@@ -37,9 +37,7 @@ pub(crate) async fn five_hundred_jobs_are_counted_as_keda_counts_them(world: Wor
 
     let jobs: Vec<Vec<String>> =
         stream::iter(&names).map(|name| world.keda.create_jobs(name, JOBS)).buffered(AT_ONCE).collect().await;
-    let created = Instant::now();
-    counts_are(&world, &scaler, &names, |_| (10, 10)).await;
-    let seen_created = created.elapsed();
+    let seen_created = counts_are(&world, &scaler, &names, |_| (10, 10)).await;
     let pods = pods(&world, SCALED_JOBS * JOBS).await;
     let pod_of = |job: &String| &pods.iter().find(|(of, _)| of == job).unwrap().1;
     // Of each ScaledJob, as many run as its number says; one of every second's has ended.
@@ -55,13 +53,11 @@ pub(crate) async fn five_hundred_jobs_are_counted_as_keda_counts_them(world: Wor
         }
     })
     .await;
-    let done = Instant::now();
-    counts_are(&world, &scaler, &names, |number| {
+    let seen_done = counts_are(&world, &scaler, &names, |number| {
         let (ended, ran) = (u32::from(number % 2 == 1), u32::try_from(number % 5 + 1).unwrap());
         (10 - ended, 10 - ran)
     })
     .await;
-    let seen_done = done.elapsed();
     let (cpu, memory_grown, lasted) =
         (cpu_time(&thread).saturating_sub(before.0), memory().saturating_sub(before.1), before.2.elapsed());
 
@@ -81,15 +77,24 @@ pub(crate) async fn five_hundred_jobs_are_counted_as_keda_counts_them(world: Wor
 }
 
 /// Waits until each ScaledJob is shown with its numbers of running and of pending Jobs, which are KEDA's.
-async fn counts_are(world: &World, scaler: &Scaler, names: &[String], wanted: impl Fn(usize) -> (u32, u32)) {
+/// How long that took, without KEDA's part.
+async fn counts_are(
+    world: &World,
+    scaler: &Scaler,
+    names: &[String],
+    wanted: impl Fn(usize) -> (u32, u32),
+) -> Duration {
+    let since = Instant::now();
     let wanted: Vec<_> = (0..names.len()).map(wanted).collect();
     let ids: Vec<_> = names.iter().map(|name| world.id(name)).collect();
     let shown = |seen: &Arc<ClusterView>| -> Option<Vec<(u32, u32)>> {
         ids.iter().map(|id| seen.scaled_jobs.get(id).map(|seen| (seen.unfinished(), seen.pending()))).collect()
     };
     scaler.shows("all counts", |view: &View| (shown(view.current()?)? == wanted).then_some(())).await;
+    let shown_after = since.elapsed();
     let counted: Vec<_> = stream::iter(names).map(|name| world.keda_counts(name)).buffered(AT_ONCE).collect().await;
     assert_eq!(counted, wanted);
+    shown_after
 }
 
 /// The pods' Jobs and names, as soon as there are so many.
