@@ -5,7 +5,10 @@ use std::time::Duration;
 use azp_scaler::{kubernetes::lease, pools::Clock};
 use futures::future::join_all;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, Client, api::DeleteParams};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, PostParams},
+};
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -136,8 +139,8 @@ pub(crate) async fn no_rule_of_the_lease_is_idle(world: World) {
         let refused = async |verb: &str| {
             let error = match verb {
                 "get" => api.get_opt(lease::NAME).await.err(),
-                "update" => api.replace(lease::NAME, &Default::default(), &lease).await.err(),
-                _ => api.create(&Default::default(), &lease).await.err(),
+                "update" => api.replace(lease::NAME, &PostParams::default(), &lease).await.err(),
+                _ => api.create(&PostParams::default(), &lease).await.err(),
             };
             matches!(error, Some(kube::Error::Api(status)) if status.is_forbidden())
         };

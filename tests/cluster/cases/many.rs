@@ -65,13 +65,13 @@ pub(crate) async fn five_hundred_jobs_are_counted_as_keda_counts_them(world: Wor
     let (idle, begun) = (memory(), Instant::now());
     let second = Scaler::new(&world).await;
     second.current().await;
-    let (listed, second_memory) = (begun.elapsed(), memory().saturating_sub(idle));
+    let (listed_in, second_memory) = (begun.elapsed(), memory().saturating_sub(idle));
     scaler.agrees_with(&second, Duration::from_millis(500)).await;
     println!(
         "  {} Jobs of {SCALED_JOBS} ScaledJobs in {lasted:.1?}: all Jobs shown {seen_created:.1?} after the last was created, \
          all counts right {seen_done:.1?} after the last change; the watcher's thread used {cpu:.2?} of CPU; the test \
          process, with all that drives the case, grew by {memory_grown} kB; a second watcher listed it all in \
-         {listed:.1?} and {second_memory} kB",
+         {listed_in:.1?} and {second_memory} kB",
         SCALED_JOBS * JOBS,
     );
 }
@@ -128,7 +128,7 @@ async fn on_a_thread(world: &World) -> (Scaler, String) {
     let until = stop.drop_guard();
     let task = tokio::spawn(async move {
         let _until = until;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     let scaler = Scaler { metrics, views, task };
     scaler.current().await;

@@ -3,25 +3,34 @@
 use std::time::Duration;
 
 use azp_scaler::cluster_watch::View;
+use kube::api::DeleteParams;
 use tokio::time::Instant;
 
 use crate::{keda, rbac, scaler::Scaler, users::User, wire::Wire, within::becomes, world::World};
 
-/// A ScaledJob with one Job that runs and one that waits, and a scaler that sees them.
-async fn seen(world: &World) -> (Scaler, [String; 2]) {
+/// What is there before an outage.
+struct Before {
+    runs: String,
+    waits: String,
+    /// The name of a Job, not of its pod.
+    goes: String,
+}
+
+/// A ScaledJob with one Job that runs and two that wait, and a scaler that sees them.
+async fn seen(world: &World) -> (Scaler, Before) {
     prepare(world).await;
     let scaler = Scaler::new(world).await;
-    let pods = two(world, &scaler).await;
-    (scaler, pods)
+    let before = three(world, &scaler).await;
+    (scaler, before)
 }
 
 /// The same, through a wire of its own.
-async fn seen_through_a_wire(world: &World) -> (Wire, Scaler, [String; 2]) {
+async fn seen_through_a_wire(world: &World) -> (Wire, Scaler, Before) {
     prepare(world).await;
     let wire = Wire::to(&world.control_plane.url()).await;
     let scaler = Scaler::of(world.control_plane.client_at(User::Scaler, &wire.url).await);
-    let pods = two(world, &scaler).await;
-    (wire, scaler, pods)
+    let before = three(world, &scaler).await;
+    (wire, scaler, before)
 }
 
 async fn prepare(world: &World) {
@@ -29,18 +38,19 @@ async fn prepare(world: &World) {
     world.keda.apply(&keda::manifest(&world.namespace, "linux")).await;
 }
 
-async fn two(world: &World, scaler: &Scaler) -> [String; 2] {
-    let [one, two] = world.keda.create_jobs("linux", 2).await.try_into().unwrap();
-    let pods = [world.kubelet.pod_of(&one).await, world.kubelet.pod_of(&two).await];
-    world.kubelet.run(&pods[0]).await;
-    scaler.counts(world, "linux", (2, 1)).await;
-    pods
+async fn three(world: &World, scaler: &Scaler) -> Before {
+    let [runs, waits, goes] = world.keda.create_jobs("linux", 3).await.try_into().unwrap();
+    let before = Before { runs: world.kubelet.pod_of(&runs).await, waits: world.kubelet.pod_of(&waits).await, goes };
+    world.kubelet.run(&before.runs).await;
+    scaler.counts(world, "linux", (3, 2)).await;
+    before
 }
 
-/// The one that runs ends, the one that waits runs, and three more come.
-async fn much_happens(world: &World, pods: &[String; 2]) {
-    world.kubelet.succeed(&pods[0]).await;
-    world.kubelet.run(&pods[1]).await;
+/// The one that runs ends, one that waits runs, the other is deleted, and three more come.
+async fn much_happens(world: &World, before: &Before) {
+    world.kubelet.succeed(&before.runs).await;
+    world.kubelet.run(&before.waits).await;
+    world.keda.jobs().delete(&before.goes, &DeleteParams::background()).await.unwrap();
     world.keda.create_jobs("linux", 3).await;
 }
 
@@ -54,27 +64,27 @@ async fn sees_the_truth(world: &World, scaler: &Scaler) {
 }
 
 pub(crate) async fn an_api_server_that_is_away_is_a_loss(world: World) {
-    let (scaler, pods) = seen(&world).await;
+    let (scaler, before) = seen(&world).await;
     world.control_plane.kill_api_server().await;
     let reason = scaler.lost().await;
     assert!(reason.contains("the API server can't be reached"), "{reason}");
     world.control_plane.start_api_server().await;
-    much_happens(&world, &pods).await;
+    much_happens(&world, &before).await;
     sees_the_truth(&world, &scaler).await;
 }
 
 pub(crate) async fn an_api_server_that_restarts_is_followed(world: World) {
-    let (scaler, pods) = seen(&world).await;
+    let (scaler, before) = seen(&world).await;
     world.control_plane.kill_api_server().await;
     world.control_plane.start_api_server().await;
-    much_happens(&world, &pods).await;
+    much_happens(&world, &before).await;
     sees_the_truth(&world, &scaler).await;
 }
 
 pub(crate) async fn what_happens_while_the_wire_is_cut_is_seen_after_it(world: World) {
-    let (wire, scaler, pods) = seen_through_a_wire(&world).await;
+    let (wire, scaler, before) = seen_through_a_wire(&world).await;
     wire.cut();
-    much_happens(&world, &pods).await;
+    much_happens(&world, &before).await;
     let reason = scaler.lost().await;
     assert!(reason.contains("the API server can't be reached"), "{reason}");
     wire.mend();
@@ -82,10 +92,10 @@ pub(crate) async fn what_happens_while_the_wire_is_cut_is_seen_after_it(world: W
 }
 
 pub(crate) async fn a_short_cut_is_no_loss_and_hides_nothing(world: World) {
-    let (wire, scaler, pods) = seen_through_a_wire(&world).await;
+    let (wire, scaler, before) = seen_through_a_wire(&world).await;
     wire.cut();
     let since = Instant::now();
-    much_happens(&world, &pods).await;
+    much_happens(&world, &before).await;
     wire.mend();
     let was_short = since.elapsed() < Duration::from_secs(3);
     let ended = scaler
@@ -103,14 +113,14 @@ pub(crate) async fn a_short_cut_is_no_loss_and_hides_nothing(world: World) {
 }
 
 pub(crate) async fn a_compacted_history_is_listed_again(world: World) {
-    let (wire, scaler, pods) = seen_through_a_wire(&world).await;
+    let (wire, scaler, before) = seen_through_a_wire(&world).await;
     // The watches end in good order, and go on from where they were when nobody knows that any more.
     wire.hold();
     world.control_plane.terminate_api_server().await;
     wire.waiting(4).await;
     world.control_plane.kill_api_server().await;
     world.control_plane.start_api_server().await;
-    much_happens(&world, &pods).await;
+    much_happens(&world, &before).await;
     world.control_plane.compact().await;
     world.control_plane.kill_api_server().await;
     world.control_plane.start_api_server().await;
@@ -120,7 +130,7 @@ pub(crate) async fn a_compacted_history_is_listed_again(world: World) {
 }
 
 pub(crate) async fn a_frozen_api_server_is_a_loss_within_15_s(world: World) {
-    let (scaler, pods) = seen(&world).await;
+    let (scaler, before) = seen(&world).await;
     let frozen = Instant::now();
     world.control_plane.freeze_api_server().await;
     let reason = scaler.lost().await;
@@ -129,7 +139,7 @@ pub(crate) async fn a_frozen_api_server_is_a_loss_within_15_s(world: World) {
     assert!(verdict, "{reason}");
     // The next heartbeat, and the silence that is borne.
     assert!(after < Duration::from_millis(16_500), "{after:?}");
-    much_happens(&world, &pods).await;
+    much_happens(&world, &before).await;
     sees_the_truth(&world, &scaler).await;
     println!("  lost after {after:.1?}");
 }
