@@ -121,7 +121,10 @@ async fn on_a_thread(world: &World) -> (Scaler, String) {
     thread::spawn(move || {
         tell.send(fs::read_link("/proc/thread-self").unwrap().display().to_string()).unwrap();
         runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            cluster::run(control_plane.client(User::Scaler).await, options, sender, stopped).await;
+            let client = control_plane.client(User::Scaler).await;
+            // Whoever has it last ends its programs, which must not be a thread that the end of the process cuts off.
+            drop(control_plane);
+            cluster::run(client, options, sender, stopped).await;
         });
     });
     // Dropping the scaler ends the task, and that the thread.
