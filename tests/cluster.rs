@@ -27,8 +27,14 @@ mod kubelet;
 mod process;
 #[path = "cluster/programs.rs"]
 mod programs;
+#[path = "cluster/rbac.rs"]
+mod rbac;
+#[path = "cluster/scaler.rs"]
+mod scaler;
 #[path = "cluster/users.rs"]
 mod users;
+#[path = "cluster/wire.rs"]
+mod wire;
 #[path = "cluster/within.rs"]
 mod within;
 #[path = "cluster/world.rs"]

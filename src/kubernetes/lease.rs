@@ -20,7 +20,7 @@ use k8s_openapi::{
 use kube::{Api, Client, api::PostParams};
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -51,9 +51,11 @@ pub async fn run(client: Client, candidate: Candidate, leads: watch::Sender<bool
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        let frees_at = election.frees_at.take();
         let told = tokio::select! {
             () = stop.cancelled() => true,
             _ = ticks.tick() => false,
+            () = sleep_until(frees_at.unwrap_or_else(Instant::now)), if frees_at.is_some() => false,
             () = election.lapses() => {
                 tell(&leads, false);
                 continue;

@@ -1,9 +1,23 @@
 //! The cases, in the order in which they run: first what the others stand on.
 
+#[path = "cases/edits.rs"]
+mod edits;
 #[path = "cases/ground.rs"]
 mod ground;
+#[path = "cases/leases.rs"]
+mod leases;
 #[path = "cases/lives.rs"]
 mod lives;
+#[path = "cases/many.rs"]
+mod many;
+#[path = "cases/outages.rs"]
+mod outages;
+#[path = "cases/replicas.rs"]
+mod replicas;
+#[path = "cases/rights.rs"]
+mod rights;
+#[path = "cases/troubles.rs"]
+mod troubles;
 
 use futures::future::LocalBoxFuture;
 
@@ -43,4 +57,32 @@ cases! {
         conditions_say_what_is_pending,
         a_deleted_pod_fails_its_job,
         a_scaled_job_takes_its_jobs_along;
+    rights:
+        the_shipped_rbac_is_enough,
+        no_rule_of_the_shipped_rbac_is_idle,
+        the_service_account_may_do_nothing_else,
+        rights_taken_away_are_a_loss_until_they_are_back;
+    troubles:
+        each_trouble_has_its_reason,
+        a_job_out_of_time_says_so_after_its_pods_are_gone;
+    edits:
+        an_edited_scaled_job_is_followed_amid_a_burst,
+        a_scaled_job_that_asks_another_scaler_is_not_ours,
+        a_deleted_scaled_job_is_gone_with_its_jobs;
+    replicas:
+        two_replicas_show_the_same,
+        a_scaler_that_restarts_amid_a_burst_misses_nothing;
+    outages:
+        an_api_server_that_is_away_is_a_loss,
+        an_api_server_that_restarts_is_followed,
+        what_happens_while_the_wire_is_cut_is_seen_after_it,
+        a_short_cut_is_no_loss_and_hides_nothing,
+        a_compacted_history_is_listed_again,
+        a_frozen_api_server_is_a_loss_within_15_s;
+    leases:
+        no_rule_of_the_lease_is_idle,
+        one_leads_and_hands_over_when_it_stops,
+        another_leads_when_one_is_killed;
+    many:
+        five_hundred_jobs_are_counted_as_keda_counts_them;
 }

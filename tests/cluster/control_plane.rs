@@ -50,6 +50,25 @@ impl ControlPlane {
         client(&self.kubeconfig(user)).await.expect("a kubeconfig that can be used")
     }
 
+    /// A client that asks as `user` at another address, which leads to the API server.
+    pub(crate) async fn client_at(&self, user: User, url: &str) -> Client {
+        let mut kubeconfig = Kubeconfig::read_from(self.kubeconfig(user)).unwrap();
+        kubeconfig.clusters[0].cluster.as_mut().unwrap().server = Some(url.to_owned());
+        using(kubeconfig).await.unwrap()
+    }
+
+    /// A client that asks as whoever has this name, which the admin lends it.
+    pub(crate) async fn client_as(&self, name: &str) -> Client {
+        let mut kubeconfig = Kubeconfig::read_from(self.kubeconfig(User::Admin)).unwrap();
+        kubeconfig.auth_infos[0].auth_info.as_mut().unwrap().impersonate = Some(name.to_owned());
+        using(kubeconfig).await.unwrap()
+    }
+
+    /// Where the API server serves.
+    pub(crate) fn url(&self) -> String {
+        self.place.api_server_url()
+    }
+
     /// The file with which a program asks as `user`.
     pub(crate) fn kubeconfig(&self, user: User) -> PathBuf {
         user.kubeconfig(&self.place)
@@ -58,6 +77,11 @@ impl ControlPlane {
     /// Ends the API server at once, with its watches and their cache. Nobody answers until it is started again.
     pub(crate) async fn kill_api_server(&self) {
         self.api_server.lock().await.kill();
+    }
+
+    /// Tells the API server to end. It ends its watches in good order; for all else it takes its time.
+    pub(crate) async fn terminate_api_server(&self) {
+        self.api_server.lock().await.signal("TERM");
     }
 
     /// Starts the API server again where it was, and waits until it serves.
@@ -125,7 +149,10 @@ async fn serving(place: &Place) -> Process {
 }
 
 async fn client(kubeconfig: &Path) -> Option<Client> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    using(Kubeconfig::read_from(kubeconfig).unwrap()).await
+}
+
+async fn using(kubeconfig: Kubeconfig) -> Option<Client> {
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.ok()?;
     Client::try_from(config).ok()
 }

@@ -30,11 +30,13 @@ pub(super) struct Election {
     /// The version of another's Lease, and when it was first seen.
     seen: Option<(String, Instant)>,
     held_until: Option<Instant>,
+    /// When another's Lease, as it was seen last, is to be looked at without waiting for the next turn.
+    pub(super) frees_at: Option<Instant>,
 }
 
 impl Election {
     pub(super) fn new(identity: &str) -> Self {
-        Self { identity: identity.to_owned(), seen: None, held_until: None }
+        Self { identity: identity.to_owned(), seen: None, held_until: None, frees_at: None }
     }
 
     /// What to do about the Lease as it was found.
@@ -56,7 +58,11 @@ impl Election {
         };
         let written = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
         let lasts = written.map_or(LASTS, Duration::from_secs);
-        if now.saturating_duration_since(since) > lasts { Step::Take } else { Step::Wait }
+        if now.saturating_duration_since(since) > lasts {
+            return Step::Take;
+        }
+        self.frees_at = Some(since + lasts + Duration::from_millis(1));
+        Step::Wait
     }
 
     /// It was renewed or taken by a request begun then.
