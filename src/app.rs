@@ -26,7 +26,6 @@ use crate::{
         directory::{AzureDevOps, Polling},
         organization::{BadOrganization, Organization},
     },
-    cluster_watch::View,
     config::{self, Settings},
     external_scaler::{self, Organizations, Service},
     job_waits,
@@ -144,8 +143,8 @@ impl Scaler {
             directory: Arc::clone(&directory),
             metrics: metrics.clone(),
             readiness: ready,
-            leads: watch::channel(true).1,
-            view: watch::channel(View::Off).1,
+            leads: cluster.leads.clone(),
+            view: cluster.view.clone(),
             clock,
         };
         let showing = tokio::spawn(web::serve(http_listener, site, stop_showing.clone()));

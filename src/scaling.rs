@@ -90,9 +90,8 @@ fn beside_jobs(trigger: &Trigger, to_start: u32, any_to_start: bool, jobs: OwnJo
         Strategy::Custom { deduction, percentage } if any_to_start => {
             beside_what_custom_subtracts(to_start, deduction, share(unfinished.saturating_sub(minimum), percentage))
         }
-        Strategy::Eager => to_start,
         Strategy::Default | Strategy::Accurate | Strategy::Custom { .. } => 0,
-        Strategy::ScaledObject => to_start,
+        Strategy::Eager | Strategy::ScaledObject => to_start,
     }
 }
 

@@ -83,7 +83,7 @@ fn as_the_cluster_says(declared: &Arc<Trigger>, view: &ScaledJobView) -> Arc<Tri
     if (declared.strategy, declared.min_replicas, declared.max_replicas) == (strategy, min_replicas, max_replicas) {
         return Arc::clone(declared);
     }
-    let mut trigger = Trigger { strategy, min_replicas, max_replicas, ..(**declared).clone() };
+    let mut trigger = Trigger { strategy, max_replicas, min_replicas, ..(**declared).clone() };
     let disagreements = [
         ("scalingStrategy", declared.strategy != strategy, "its strategy counts"),
         ("minReplicaCount", declared.min_replicas != min_replicas, "its minimum counts"),

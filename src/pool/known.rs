@@ -157,7 +157,9 @@ impl Known {
     /// Forgets a ScaledJob's triggers: it was deleted.
     pub(super) fn forget_all(&mut self, id: &ScaledJobId) {
         let triggers: Vec<TriggerId> = self.of(id).map(|(trigger, _)| trigger.clone()).collect();
-        triggers.iter().for_each(|trigger| self.forget(trigger));
+        for trigger in &triggers {
+            self.forget(trigger);
+        }
     }
 
     fn forget(&mut self, id: &TriggerId) {

@@ -45,7 +45,7 @@ const MOST_REMEMBERED: usize = 1_000;
 pub(super) struct Breakers {
     timeout: SignedDuration,
     failed_starts: u32,
-    breakers: BTreeMap<ScaledJobId, Breaker>,
+    states: BTreeMap<ScaledJobId, Breaker>,
     /// What the cluster's view has shown: starts that failed in a row, and why the last one did.
     failures: BTreeMap<ScaledJobId, (u32, Arc<Trouble>)>,
 }
@@ -68,7 +68,7 @@ struct Probe {
 
 impl Breakers {
     pub(super) fn new(timeout: SignedDuration, failed_starts: u32) -> Self {
-        Self { timeout, failed_starts, breakers: BTreeMap::new(), failures: BTreeMap::new() }
+        Self { timeout, failed_starts, states: BTreeMap::new(), failures: BTreeMap::new() }
     }
 
     /// The cluster shows that a start has failed. Says whether that opens the breaker: nothing is expected any more of what
@@ -77,10 +77,10 @@ impl Breakers {
         let (failures, last) = self.failures.entry(id.clone()).or_insert_with(|| (0, Arc::clone(trouble)));
         *failures += 1;
         *last = Arc::clone(trouble);
-        let opens = *failures >= self.failed_starts && !matches!(self.breakers.get(id), Some(Breaker::Open { .. }));
+        let opens = *failures >= self.failed_starts && !matches!(self.states.get(id), Some(Breaker::Open { .. }));
         if opens && !planted!(FailuresNotCounted) {
             let next = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
-            self.breakers.insert(id.clone(), Breaker::Open { since: now, probes: 0, next, probe: None });
+            self.states.insert(id.clone(), Breaker::Open { since: now, probes: 0, next, probe: None });
         }
         opens
     }
@@ -88,8 +88,8 @@ impl Breakers {
     /// The cluster shows that an agent has come.
     pub(super) fn came(&mut self, id: &ScaledJobId) {
         self.failures.remove(id);
-        if matches!(self.breakers.get(id), Some(Breaker::Open { .. })) && !planted!(BreakerStaysOpen) {
-            self.breakers.remove(id);
+        if matches!(self.states.get(id), Some(Breaker::Open { .. })) && !planted!(BreakerStaysOpen) {
+            self.states.remove(id);
         }
     }
 
@@ -100,7 +100,7 @@ impl Breakers {
 
     /// Whether nobody was told to start anything.
     pub(super) fn are_idle(&self) -> bool {
-        self.breakers.is_empty()
+        self.states.is_empty()
     }
 
     /// How each of some ScaledJobs stands; nothing where all work. Where an agent is still on its way, no other is tried.
@@ -111,7 +111,7 @@ impl Breakers {
         now: Timestamp,
     ) -> Vec<StartsOf> {
         let starts = |(place, id): (usize, &ScaledJobId)| {
-            let starts = match self.breakers.get(id) {
+            let starts = match self.states.get(id) {
                 Some(Breaker::Open { since, next, .. })
                     if now < *next || on_its_way(place) && !planted!(TwoProbesAtOnce) =>
                 {
@@ -122,12 +122,12 @@ impl Breakers {
             };
             (starts, self.failures.get(id).map(|(_, trouble)| Arc::clone(trouble)))
         };
-        if self.breakers.is_empty() { Vec::new() } else { ids.iter().enumerate().map(starts).collect() }
+        if self.states.is_empty() { Vec::new() } else { ids.iter().enumerate().map(starts).collect() }
     }
 
     /// When the next probe is due.
     pub(super) fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
-        let next = self.breakers.values().filter_map(|breaker| match breaker {
+        let next = self.states.values().filter_map(|breaker| match breaker {
             Breaker::Open { next, .. } => Some(*next),
             Breaker::Told { .. } => None,
         });
@@ -142,9 +142,9 @@ impl Breakers {
         now: Timestamp,
         jobs: impl FnOnce() -> Vec<RequestId>,
     ) -> bool {
-        match self.breakers.get_mut(id) {
+        match self.states.get_mut(id) {
             None => {
-                self.breakers.insert(id.clone(), Breaker::Told { first: now, last: now });
+                self.states.insert(id.clone(), Breaker::Told { first: now, last: now });
                 false
             }
             Some(Breaker::Told { first, last }) => {
@@ -183,7 +183,7 @@ impl Breakers {
         let owners = agents.filter(|(agent, _)| came.contains(&agent.id)).filter_map(|(_, standing)| standing.owner);
         let working: Vec<&ScaledJobId> = owners.map(|owner| &decision.scaled_jobs[owner as usize].id).collect();
         let place = |id: &ScaledJobId| decision.scaled_jobs.binary_search_by(|decided| decided.id.cmp(id)).ok();
-        self.breakers.retain(|id, breaker| {
+        self.states.retain(|id, breaker| {
             let wants = place(id).is_some_and(|place| decision.to_start(u32::try_from(place).unwrap_or(u32::MAX)) > 0);
             match breaker {
                 _ if working.contains(&id) && !planted!(BreakerStaysOpen) => {
@@ -221,9 +221,9 @@ impl Breakers {
     }
 
     fn drop_those_too_many(&mut self, is_asked_about: impl Fn(&ScaledJobId) -> bool) {
-        let absent = self.breakers.keys().filter(|id| !is_asked_about(id));
+        let absent = self.states.keys().filter(|id| !is_asked_about(id));
         let surplus: Vec<ScaledJobId> = absent.skip(MOST_REMEMBERED).cloned().collect();
-        self.breakers.retain(|id, _| !surplus.contains(id));
+        self.states.retain(|id, _| !surplus.contains(id));
     }
 }
 

@@ -42,6 +42,7 @@ struct Starts {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that, once true, stays so")]
 struct Start {
     registered: bool,
     /// Whether it was counted, well or not.

@@ -50,7 +50,7 @@ fn failed(agent: &str, reason: StartFailure) -> KubernetesJob {
     job
 }
 
-fn view(scaled_jobs: &[Shown]) -> Option<Arc<ClusterView>> {
+fn view(scaled_jobs: &[Shown]) -> Arc<ClusterView> {
     let of = |shown: &Shown| {
         let view = ScaledJobView {
             strategy: shown.trigger.strategy,
@@ -62,7 +62,7 @@ fn view(scaled_jobs: &[Shown]) -> Option<Arc<ClusterView>> {
         };
         (shown.trigger.id.scaled_job.clone(), Arc::new(view))
     };
-    Some(Arc::new(ClusterView { scaled_jobs: scaled_jobs.iter().map(of).collect() }))
+    Arc::new(ClusterView { scaled_jobs: scaled_jobs.iter().map(of).collect() })
 }
 
 /// A pool whose ScaledJobs the cluster shows.
@@ -73,7 +73,7 @@ fn scene(scaled_jobs: &[Shown]) -> Scene {
 fn scene_under(ledger: &Arc<Ledger>, scaled_jobs: &[Shown]) -> Scene {
     let mut pool = Pool::new(7, Rules::default(), Arc::clone(ledger));
     pool.announce(Vec::new(), true);
-    pool.see(view(scaled_jobs));
+    pool.see(Some(view(scaled_jobs)));
     Scene::of(pool, scaled_jobs.iter().map(|shown| shown.trigger.clone()))
 }
 
@@ -102,7 +102,7 @@ fn case_23_every_strategy_is_exact() {
     let half = Strategy::Custom { deduction: 1, percentage: 0.5 };
     for (strategy, value) in [(Strategy::Default, 4), (Strategy::Accurate, 3), (Strategy::Eager, 1), (half, 1 + 1 + 1)]
     {
-        check(&[shown(with(strategy), created.clone())], &queue, &[agent.clone()], &[value]);
+        check(&[shown(with(strategy), created.clone())], &queue, std::slice::from_ref(&agent), &[value]);
     }
 }
 
@@ -198,7 +198,7 @@ fn the_scaled_job_itself_says_strategy_and_minimum_and_the_smaller_maximum_count
     asks.id.metadata = Arc::new(metadata);
     let mut pool = Pool::new(7, Rules::default(), Arc::new(Ledger::new(Headroom::Quarter)));
     pool.announce(Vec::new(), true);
-    pool.see(view(&[declared]));
+    pool.see(Some(view(&[declared])));
     let (told, decision) = Scene::of(pool, [asks]).look(&jobs(1, 9, &[]), &[]);
     assert_eq!(told, [3 + 1], "room for three, and one pending");
     let hints = &decision.triggers[0].trigger.hints;
@@ -240,7 +240,7 @@ fn the_view_is_read_when_the_question_is_answered() {
     let look = snapshot(0, &jobs(1, 2, &[]), &[]);
     let trigger = Arc::clone(&scene.triggers[0]);
     assert_eq!(scene.pool.ask(&trigger, &look, at(1)).unwrap().value, 2);
-    scene.pool.see(view(&[Shown { jobs: vec![pending("T-a"), pending("T-b")], ..first }]));
+    scene.pool.see(Some(view(&[Shown { jobs: vec![pending("T-a"), pending("T-b")], ..first }])));
     assert_eq!(scene.pool.ask(&trigger, &look, at(1)).unwrap().value, 0, "KEDA has started both meanwhile");
 }
 
@@ -248,7 +248,7 @@ fn the_view_is_read_when_the_question_is_answered() {
 fn triggers_that_have_not_asked_yet_are_known() {
     let (small, large) = (trigger("S", "docker"), trigger("L", "docker, java"));
     let mut pool = Pool::new(7, Rules::default(), Arc::new(Ledger::new(Headroom::Quarter)));
-    pool.see(view(&[shown(small.clone(), []), shown(large.clone(), [])]));
+    pool.see(Some(view(&[shown(small.clone(), []), shown(large.clone(), [])])));
     pool.announce(vec![Arc::new(small), Arc::new(large.clone())], true);
     let answer = pool.ask(&Arc::new(large), &snapshot(0, &jobs(1, 2, &["docker"]), &[]), at(0)).unwrap();
     assert_eq!(answer.value, 0, "S will ask, and it fits more tightly; there is no need to settle");
@@ -262,7 +262,7 @@ fn failed_starts_in_a_row_open_the_breaker_with_the_pods_own_reason() {
     assert_eq!(scene.look(&queue, &[]).0, [4]);
     broken.jobs = ["T-a", "T-b", "T-c"].map(|name| failed(name, StartFailure::ContainerFailed)).into();
     broken.jobs.push(pending("T-d"));
-    scene.pool.see(view(std::slice::from_ref(&broken)));
+    scene.pool.see(Some(view(std::slice::from_ref(&broken))));
     assert_eq!(scene.look(&queue, &[]).0, [3 + 1], "the agents may have come since they were last listed");
     let (told, decision) = scene.look(&queue, &[]);
     assert_eq!(told, [0]);
@@ -273,17 +273,17 @@ fn failed_starts_in_a_row_open_the_breaker_with_the_pods_own_reason() {
 
     // One is probed, and while it is on its way no other.
     broken.jobs.remove(3);
-    scene.pool.see(view(std::slice::from_ref(&broken)));
+    scene.pool.see(Some(view(std::slice::from_ref(&broken))));
     assert_eq!(scene.look_for(12, &queue, &[]).0, [0], "the probe was asked for on the way here");
     broken.jobs.push(pending("T-e"));
-    scene.pool.see(view(std::slice::from_ref(&broken)));
+    scene.pool.see(Some(view(std::slice::from_ref(&broken))));
     let (told, decision) = scene.look_for(60, &queue, &[]);
     assert_eq!((told, placement(&decision, 1).label()), (vec![0], "assigned"));
     assert_eq!(placement(&decision, 2).label(), "start-failing");
 
     // It comes, and all is well again.
     broken.jobs[3] = running("T-e");
-    scene.pool.see(view(std::slice::from_ref(&broken)));
+    scene.pool.see(Some(view(std::slice::from_ref(&broken))));
     let (told, decision) = scene.look(&queue, &[agent("T-e", "")]);
     assert_eq!((told, decision.scaled_jobs[0].starts), (vec![3 + 1], Starts::Working));
 }
@@ -303,7 +303,7 @@ fn a_registration_between_two_failures_begins_the_count_anew() {
     ]) {
         flaky.jobs.push(KubernetesJob { created_at: at(second), ..job });
     }
-    scene.pool.see(view(&[flaky]));
+    scene.pool.see(Some(view(&[flaky])));
     let (told, decision) = scene.look_for(3, &queue, &[agent("T-c", "")]);
     assert_eq!((told, decision.scaled_jobs[0].starts), (vec![3 + 1], Starts::Working));
 }
@@ -338,7 +338,7 @@ fn a_broken_image_is_not_kept_warm() {
     assert_eq!(scene.look(&[], &[]).0, [0], "KEDA itself fills up to the minimum");
     broken.jobs = ["T-a", "T-b", "T-c"].map(|name| failed(name, StartFailure::ContainerFailed)).into();
     broken.jobs.extend(["T-d", "T-e"].map(running));
-    scene.pool.see(view(&[broken]));
+    scene.pool.see(Some(view(&[broken])));
     let (told, decision) = scene.look_for(3, &[job(1, &[])], &[]);
     assert_eq!((told, placement(&decision, 1).label()), (vec![0], "start-failing"));
 }
@@ -354,7 +354,7 @@ fn a_slow_start_teaches_the_breaker_patience() {
     assert_eq!(took.len(), 1, "{took:?}");
     // Three times 201 s are longer than five minutes.
     slow.jobs = vec![KubernetesJob { created_at: at(201), ..pending("T-b") }];
-    scene.pool.see(view(std::slice::from_ref(&slow)));
+    scene.pool.see(Some(view(std::slice::from_ref(&slow))));
     let (_, decision) = scene.look_for(590, &queue, &[]);
     assert_eq!(placement(&decision, 1).label(), "assigned", "{:?}", scene.pool.take_start_failures());
     scene.look_for(20, &queue, &[]);
@@ -366,7 +366,7 @@ fn settling_is_for_pools_that_nobody_shows() {
     let mut pool = pool(SignedDuration::from_secs(30));
     let asks = trigger("T", "");
     assert_eq!(pool.ask(&Arc::new(asks.clone()), &snapshot(0, &jobs(1, 2, &[]), &[]), at(0)).unwrap().value, 0);
-    pool.see(view(&[shown(asks.clone(), [])]));
+    pool.see(Some(view(&[shown(asks.clone(), [])])));
     pool.announce(vec![Arc::new(asks.clone())], true);
     assert_eq!(pool.ask(&Arc::new(asks), &snapshot(1, &jobs(1, 2, &[]), &[]), at(1)).unwrap().value, 2);
 }
@@ -377,7 +377,7 @@ fn a_scaled_job_that_is_deleted_is_no_trigger_any_more() {
     let mut scene = scene(&[small, large.clone()]);
     let queue = jobs(1, 2, &["docker"]);
     assert_eq!(scene.look(&queue, &[]).0, [2, 0]);
-    scene.pool.see(view(&[large]));
+    scene.pool.see(Some(view(&[large])));
     let large = Arc::clone(&scene.triggers[1]);
     assert_eq!(scene.pool.ask(&large, &snapshot(2, &queue, &[]), at(2)).unwrap().value, 2);
 }

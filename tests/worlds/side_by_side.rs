@@ -6,6 +6,8 @@ use azp_scaler::simulator::claims::Cause;
 
 use super::report::Totals;
 
+/// So many times fewer agents must be surplus with the view.
+const AT_LEAST: f64 = 5.0;
 /// In fewer worlds than this, chance has too large a part.
 pub(crate) const ENOUGH: u64 = 2_000;
 
@@ -23,5 +25,9 @@ pub(crate) fn table(without: &Totals, with: &Totals, flapping: &Totals) -> (Stri
         totals.surplus_by(&Cause::OF_THE_SCALER).to_string()
     });
     row("jobs that waited too long beside a ScaledJob with room", &|totals| totals.starved.to_string());
-    (text, true)
+    let part = |totals: &Totals| totals.surplus_by(&Cause::OF_THE_SCALER) as f64 / totals.started.max(1) as f64;
+    let is_better = part(without) >= AT_LEAST * part(with);
+    let _ =
+        writeln!(text, "surplus without the view, to that with it: {:.1} times", part(without) / part(with).max(1e-9));
+    (text, is_better)
 }
