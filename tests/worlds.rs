@@ -88,7 +88,7 @@ fn main() -> ExitCode {
         return one(&Hostile::of(seed).seen(arguments.view.unwrap_or(View::Off)));
     }
     let views: Vec<View> = arguments.view.map_or_else(|| View::ALL.to_vec(), |view| vec![view]);
-    let all: Vec<(View, Totals, Option<(Hostile, Wrong)>)> = views
+    let all: Vec<_> = views
         .into_iter()
         .map(|view| {
             let (totals, wrong) = worlds(&arguments, view);

@@ -112,10 +112,11 @@ impl World {
             Rules { settle: SignedDuration::try_from(SETTLE).unwrap(), ..Rules::default() },
             Arc::clone(&self.ledger),
         );
+        let shown = watch::Sender::new(View::Off);
         let (desk, publisher) =
-            Desk::new("contoso".into(), id, name.into(), self.clock, freshness, pool, azp_scaler::cluster_watch::off());
+            Desk::new("contoso".into(), id, name.into(), self.clock, freshness, pool, shown.subscribe());
         self.desks.lock().unwrap().push(Arc::clone(&desk));
-        Place { desk, publisher }
+        Place { desk, publisher, shown }
     }
 
     /// A pool whose triggers have asked long enough ago for it to have settled.
@@ -149,6 +150,8 @@ impl Pages {
 pub(crate) struct Place {
     pub(crate) desk: Arc<Desk>,
     pub(crate) publisher: Publisher,
+    /// What the pool sees of the cluster.
+    shown: watch::Sender<View>,
 }
 
 impl Place {
@@ -175,7 +178,7 @@ impl Place {
 
     /// The cluster shows this from now on.
     pub(crate) fn show(&self, view: ClusterView) {
-        self.desk.pool().see(Some(Arc::new(view)));
+        self.shown.send_replace(View::Current(Arc::new(view)));
     }
 
     /// KEDA asks for each of these.
