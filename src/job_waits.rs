@@ -1,5 +1,5 @@
 //! What is counted whether anybody scrapes or not: how long jobs waited, from queued to an agent reserved, once for each
-//! job; and what became of the agents that were started ([`starts`]).
+//! job; and what became of the agents that were started (`starts`).
 //!
 //! ```text
 //! [Desk] ──snapshots──────────▶ follow ──▶ azp_scaler_job_wait_seconds
