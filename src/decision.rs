@@ -184,6 +184,14 @@ pub struct ScaledJobDecision {
     pub matched_starting: u32,
 }
 
+impl ScaledJobDecision {
+    /// Whether the cluster shows that KEDA is told to leave it alone.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.view.is_paused)
+    }
+}
+
 /// Whether the agents that KEDA starts for a ScaledJob come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Starts {

@@ -232,7 +232,7 @@ fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet)
         return format!("{name} leaves jobs without demands to others (`jobsWithoutDemands: leave`)");
     }
     let own = &decision.scaled_jobs[trigger.scaled_job as usize];
-    if own.cluster.as_ref().is_some_and(|cluster| cluster.view.is_paused) {
+    if own.is_paused() {
         return format!("{name} fits, but is paused (`autoscaling.keda.sh/paused`), so it starts nothing");
     }
     if let Starts::Failing { since, .. } | Starts::Probing { since } = own.starts {

@@ -277,9 +277,7 @@ impl Pool {
         let (Some(announced), Some(view)) = (&self.announced, &self.view) else { return triggers };
         let mut missing = Vec::new();
         for (id, announced) in announced.iter().filter(|(id, _)| view.scaled_jobs.contains_key(*id)) {
-            let from = triggers.partition_point(|asked| asked.id.scaled_job < *id);
-            let to = triggers.partition_point(|asked| asked.id.scaled_job <= *id);
-            let asked = &triggers[from..to];
+            let asked = own(&triggers, id);
             // What KEDA asks about is what it has; where that is something else, the ScaledJob has just been edited.
             if asked.iter().all(|asked| announced.iter().any(|trigger| trigger.id == asked.id))
                 && !planted!(AnnouncedIgnored)
@@ -316,8 +314,7 @@ impl Pool {
         }
         let mut cluster = self.watched.in_cluster(&view, ids);
         for (id, shown) in ids.iter().zip(&mut cluster) {
-            let own = || triggers.iter().filter(|trigger| trigger.id.scaled_job == *id);
-            *shown = shown.take().filter(|shown| is_told_by_pods(&shown.view, own));
+            *shown = shown.take().filter(|shown| is_told_by_pods(&shown.view, own(triggers, id)));
         }
         cluster
     }
@@ -378,11 +375,18 @@ fn given(decision: &Decision, trigger: usize) -> Vec<RequestId> {
     given.map(|(job, _)| job.id).collect()
 }
 
+/// The triggers of one ScaledJob, of all in the order of their ids.
+fn own<'a>(triggers: &'a [Arc<Trigger>], id: &ScaledJobId) -> &'a [Arc<Trigger>] {
+    let from = triggers.partition_point(|trigger| trigger.id.scaled_job < *id);
+    let to = triggers.partition_point(|trigger| trigger.id.scaled_job <= *id);
+    &triggers[from..to]
+}
+
 /// Whether a ScaledJob's agents can be told by its pods: they bear their names, and none of them works for another pool.
-fn is_told_by_pods<'a, T: Iterator<Item = &'a Arc<Trigger>>>(view: &ScaledJobView, own: impl Fn() -> T) -> bool {
+fn is_told_by_pods(view: &ScaledJobView, own: &[Arc<Trigger>]) -> bool {
     let mut agents = view.jobs.iter().flat_map(|job| &job.pods).map(|pod| &pod.agent).peekable();
     let bear_their_names = agents.peek().is_none()
-        || agents.any(|agent| own().any(|trigger| trigger.agent_names.matches(agent)))
+        || agents.any(|agent| own.iter().any(|trigger| trigger.agent_names.matches(agent)))
         || planted!(NamelessPodsCounted);
-    bear_their_names && view.triggers.len() <= own().count().max(1)
+    bear_their_names && view.triggers.len() <= own.len().max(1)
 }

@@ -70,8 +70,7 @@ impl Takers {
         let mut starting_fit = triggers_fit.clone();
         for (column, trigger) in triggers.iter().enumerate() {
             let shares = trigger.answer.is_ok() && trigger.trigger.builtin.is_none();
-            let scaled_job = &scaled_jobs[trigger.scaled_job as usize];
-            let is_paused = scaled_job.cluster.as_ref().is_some_and(|cluster| cluster.view.is_paused);
+            let is_paused = scaled_jobs[trigger.scaled_job as usize].is_paused();
             let leaves = trigger.trigger.jobs_without_demands == JobsWithoutDemands::Leave && !planted!(LeaveIgnored);
             for (class, demands) in waiting.demand_sets.iter().enumerate() {
                 if !shares || leaves && demands.is_without_demands() || is_paused {
@@ -138,8 +137,7 @@ impl Takers {
             .map(|agent| agent.map(|agent| Placement::IdleAgent { agent }))
             .collect();
         self.to_starting(waiting, &mut placed);
-        let rest: Vec<usize> = (0..placed.len()).filter(|at| placed[*at].is_none()).collect();
-        let jobs: Vec<u32> = rest.iter().map(|at| waiting.classes[*at]).collect();
+        let (rest, jobs) = without_place(&placed, waiting);
         let homes: Vec<Option<u32>> =
             if waiting.homes.is_empty() { Vec::new() } else { rest.iter().map(|at| waiting.homes[*at]).collect() };
         let takers = matching(&Problem {
@@ -162,8 +160,7 @@ impl Takers {
         if self.starting.iter().all(|starting| *starting == 0) {
             return;
         }
-        let rest: Vec<usize> = (0..placed.len()).filter(|at| placed[*at].is_none()).collect();
-        let jobs: Vec<u32> = rest.iter().map(|at| waiting.classes[*at]).collect();
+        let (rest, jobs) = without_place(placed, waiting);
         let takers = matching(&Problem {
             jobs: &jobs,
             homes: &[],
@@ -228,6 +225,13 @@ impl Takers {
         }
         found
     }
+}
+
+/// The jobs that have no place yet, by their places among the waiting ones, and the class of each.
+fn without_place(placed: &[Option<Placement>], waiting: &WaitingJobs<'_>) -> (Vec<usize>, Vec<u32>) {
+    let rest: Vec<usize> = (0..placed.len()).filter(|at| placed[*at].is_none()).collect();
+    let jobs = rest.iter().map(|at| waiting.classes[*at]).collect();
+    (rest, jobs)
 }
 
 /// Takers in the order in which they are to be used: one that few jobs can use goes first. They come by name, and the sort is

@@ -58,6 +58,13 @@ enum Breaker {
     Open { since: Timestamp, probes: u32, next: Timestamp, probe: Option<Probe> },
 }
 
+impl Breaker {
+    fn opened(now: Timestamp) -> Self {
+        let next = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
+        Self::Open { since: now, probes: 0, next, probe: None }
+    }
+}
+
 /// One agent that was tried.
 #[derive(Clone, Debug)]
 struct Probe {
@@ -79,8 +86,7 @@ impl Breakers {
         *last = Arc::clone(trouble);
         let opens = *failures >= self.failed_starts && !matches!(self.states.get(id), Some(Breaker::Open { .. }));
         if opens && !planted!(FailuresNotCounted) {
-            let next = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
-            self.states.insert(id.clone(), Breaker::Open { since: now, probes: 0, next, probe: None });
+            self.states.insert(id.clone(), Breaker::opened(now));
         }
         opens
     }
@@ -207,8 +213,7 @@ impl Breakers {
                     let polls = if planted!(SlowPollsCutOff) { 0 } else { 3 };
                     let patience = self.timeout.max(interval(id) * polls);
                     if last.duration_since(*first) >= patience && !planted!(BreakerNeverOpens) {
-                        let next = now.checked_add(FIRST_PAUSE).unwrap_or(Timestamp::MAX);
-                        *breaker = Breaker::Open { since: now, probes: 0, next, probe: None };
+                        *breaker = Breaker::opened(now);
                         changed = true;
                     }
                     true
