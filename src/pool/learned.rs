@@ -2,12 +2,10 @@
 //!
 //! An image changes, and its agents with it, so only the last few count, and of them what all have in common.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
+    agent::Agent,
     capability::CapabilitySet,
     decision::Decision,
     trigger::{CapabilitiesFrom, ScaledJobId},
@@ -22,10 +20,10 @@ pub(super) struct Learned {
     scaled_jobs: BTreeMap<ScaledJobId, Lessons>,
 }
 
-/// The last agents of one ScaledJob, by Azure's numbers, and what they have in common.
+/// The last agents of one ScaledJob, which have the highest of Azure's numbers, and what they have in common.
 #[derive(Debug, Default)]
 struct Lessons {
-    agents: VecDeque<(i64, Arc<CapabilitySet>)>,
+    agents: BTreeMap<i64, Arc<CapabilitySet>>,
     common: Option<Arc<CapabilitySet>>,
 }
 
@@ -47,24 +45,35 @@ impl Learned {
             self.scaled_jobs.clear();
             return false;
         }
+        self.scaled_jobs.retain(|id, _| learning(id));
         let mut changed = false;
         for (place, scaled_job) in (0..).zip(&decision.scaled_jobs).filter(|(_, scaled_job)| learning(&scaled_job.id)) {
             let lessons = self.scaled_jobs.entry(scaled_job.id.clone()).or_default();
             let agents = decision.snapshot.agents.iter().zip(&decision.agents);
-            for (agent, _) in agents.filter(|(_, standing)| standing.owner == Some(place)) {
-                if lessons.agents.iter().all(|(known, _)| *known != agent.id) {
-                    lessons.agents.push_back((agent.id, Arc::clone(&agent.capabilities)));
-                    changed = true;
-                }
-            }
-            if changed {
-                lessons.agents.drain(..lessons.agents.len().saturating_sub(LEARNED_FROM));
-                let mut sets = lessons.agents.iter().map(|(_, capabilities)| capabilities);
-                let first = sets.next().map(|first| (**first).clone());
-                let common = first.map(|first| sets.fold(first, |common, set| common.in_common_with(set)));
-                lessons.common = common.map(|common| Arc::new(common.without(&CapabilitySet::OF_ONE_AGENT_ONLY)));
-            }
+            let own = agents.filter(|(_, standing)| standing.owner == Some(place)).map(|(agent, _)| agent);
+            changed |= lessons.learn(own);
         }
         changed
+    }
+}
+
+impl Lessons {
+    /// Learns from agents that are registered. Says whether that changes which are the last.
+    fn learn<'a>(&mut self, own: impl Iterator<Item = &'a Agent>) -> bool {
+        let known: Vec<i64> = self.agents.keys().copied().collect();
+        for agent in own {
+            self.agents.entry(agent.id).or_insert_with(|| Arc::clone(&agent.capabilities));
+        }
+        while self.agents.len() > LEARNED_FROM {
+            self.agents.pop_first();
+        }
+        if self.agents.keys().eq(&known) {
+            return false;
+        }
+        let mut sets = self.agents.values();
+        let first = sets.next().map(|first| (**first).clone());
+        let common = first.map(|first| sets.fold(first, |common, set| common.in_common_with(set)));
+        self.common = common.map(|common| Arc::new(common.without(&CapabilitySet::OF_ONE_AGENT_ONLY)));
+        true
     }
 }

@@ -34,7 +34,7 @@ fn what_own_agents_have_in_common_is_offered() {
 #[test]
 fn only_the_last_few_agents_count() {
     let mut scene = Scene::new([learning("")]);
-    let old = finished_one(agent("T-old", "python2"));
+    let old = azp_scaler::agent::Agent { id: 1, ..finished_one(agent("T-old", "python2")) };
     scene.look(&[], &[offline(old, 600)]);
     let new = ["T-a", "T-b", "T-c", "T-d"].map(|name| offline(finished_one(agent(name, "python3")), 600));
     let queue = [job(2, &["python3"])];
@@ -71,6 +71,19 @@ fn the_environment_is_offered_while_the_cluster_is_seen() {
     assert_eq!((told, decision.triggers[0].origin(&"java_home".into())), (vec![1], "environment"));
     scene.pool.see(None);
     assert_eq!(scene.look(&queue, &[]).0, [0]);
+}
+
+#[test]
+fn what_is_learned_does_not_depend_on_which_agents_are_listed_first_nor_on_how_often() {
+    let many = ["T-a", "T-b", "T-c", "T-d", "T-e", "T-f", "T-g"];
+    let agents = many.map(|name| offline(finished_one(agent(name, &format!("python3, {name}"))), 600));
+    let queue = [job(2, &["python3"])];
+    let mut scene = Scene::new([learning("")]);
+    let (told, first) = scene.look(&queue, &agents);
+    let (again, second) = scene.look(&queue, &agents);
+    assert_eq!((told, again), (vec![1], vec![1]));
+    let learned = [first, second].map(|decision| decision.triggers[0].gained.clone().unwrap());
+    assert!(Arc::ptr_eq(&learned[0], &learned[1]), "nothing new was seen, so nothing is learned anew");
 }
 
 proptest! {
