@@ -9,7 +9,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Organizations, Request};
@@ -37,17 +40,23 @@ pub async fn announce(
     stop: CancellationToken,
 ) {
     let mut announced: Option<Vec<Asking>> = None;
+    // Where a pool could not be opened. Pods come and go many times a second, and it is no use to try as often.
+    let mut try_again_at: Option<Instant> = None;
     let following = async {
         loop {
             let asking = view.borrow_and_update().current().map(|view| asking(view));
-            let mut all_opened = true;
-            if let Some(asking) = asking.filter(|asking| announced.as_ref() != Some(asking)) {
-                all_opened = tell(&asking, shows_all, &*directory, &organizations).await;
-                announced = all_opened.then_some(asking);
+            let is_due = try_again_at.is_some_and(|at| at <= Instant::now());
+            if let Some(asking) = asking.filter(|asking| is_due || announced.as_ref() != Some(asking)) {
+                let all_opened = tell(&asking, shows_all, &*directory, &organizations).await;
+                announced = Some(asking);
+                try_again_at = (!all_opened).then(|| Instant::now() + TRIED_AGAIN_AFTER);
             }
             tokio::select! {
                 changed = view.changed() => if changed.is_err() { return },
-                () = sleep(TRIED_AGAIN_AFTER), if !all_opened => {}
+                () = sleep_until(try_again_at.unwrap_or_else(Instant::now)), if try_again_at.is_some() => {
+                    // Without a view there is nothing to try; its return is a change.
+                    if view.borrow().current().is_none() { try_again_at = None; announced = None; }
+                }
             }
         }
     };
