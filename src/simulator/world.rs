@@ -181,6 +181,12 @@ impl World {
         &self.cluster
     }
 
+    /// Whether KEDA is down, and so asks nothing.
+    #[must_use]
+    pub fn keda_is_down(&self) -> bool {
+        self.now < self.keda_down_until
+    }
+
     /// What happened, in words; the earliest events of a long story are left out.
     #[must_use]
     pub fn story(&self) -> String {

@@ -11,7 +11,11 @@ use azp_scaler::{
     },
 };
 
-use super::{draw::Hostile, liveness::Liveness, safety::Safety};
+use super::{
+    draw::Hostile,
+    liveness::{Liveness, expecting},
+    safety::Safety,
+};
 
 /// After the storm the world goes on for so long with jobs that arrive.
 const CALM: Duration = Duration::from_mins(2);
@@ -51,13 +55,17 @@ pub(crate) fn judge(hostile: &Hostile) -> Verdict {
     let mut run = VirtualRun::new(hostile.plan.clone(), hostile.conditions.clone());
     let mut safety = Safety::new(&hostile.conditions);
     let mut liveness = Liveness::default();
-    // In the storm jobs may wait for long; how many do is counted, to be compared.
+    // In the storm jobs may wait for long; how many do that need not is counted, to be compared.
     let mut in_storm = Liveness::default();
     let until = hostile.plan.faults.until;
     let mut broken = Duration::ZERO;
     while run.world.now() < until {
         run.watch_until(until.min(run.world.now() + LOOK), &mut |world, told| safety.see(world, told));
-        let _ = in_storm.look(&run.world, LOOK, |pool| run.decision(pool));
+        let is_on = |trouble: &Trouble| hostile.conditions.troubles.is(*trouble, run.world.now());
+        let nobody_can_help = run.world.keda_is_down() || [Trouble::Outage, Trouble::Late].iter().any(is_on);
+        let expecting = expecting(&run.world);
+        let excused = |job| nobody_can_help || expecting.contains(&job);
+        let _ = in_storm.look(&run.world, LOOK, |pool| run.decision(pool), excused);
         let waits = u32::try_from(liveness.broken_and_wanted(&run.world)).unwrap_or(u32::MAX);
         broken += LOOK * waits;
     }
@@ -71,7 +79,7 @@ pub(crate) fn judge(hostile: &Hostile) -> Verdict {
             run.world.stop_arrivals();
         }
         if now > counts_from {
-            starved = liveness.look(&run.world, LOOK, |pool| run.decision(pool)).err();
+            starved = liveness.look(&run.world, LOOK, |pool| run.decision(pool), |_| false).err();
         }
         if run.world.is_drained() && now > counts_from {
             break;

@@ -2,6 +2,10 @@
 //!
 //! Judged by the world, not by what the scaler knew. A job's time runs while some ScaledJob that fits it may have more
 //! unfinished Kubernetes Jobs, and a licence is free, that no older job can take; it begins anew when that ends.
+//!
+//! In the storm jobs wait for much that no scaler can help. There time stands still for a job while an agent that was
+//! started for it is on its way, and for all while Azure is down or late or KEDA is down; a ScaledJob that is paused, deleted or
+//! broken starts nothing. What remains is the scaler's.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,12 +46,14 @@ struct Wait {
 }
 
 impl Liveness {
-    /// Looks at the world, `since` the look before; `decision` is that of each pool.
+    /// Looks at the world, `since` the look before; `decision` is that of each pool. Time stands still for the jobs that are
+    /// `excused`.
     pub(crate) fn look(
         &mut self,
         world: &World,
         since: Duration,
         decision: impl Fn(i64) -> Option<Arc<Decision>>,
+        excused: impl Fn(RequestId) -> bool,
     ) -> Result<(), String> {
         let mut waits = BTreeMap::new();
         let mut broken = Ok(());
@@ -70,7 +76,8 @@ impl Liveness {
                 }
                 let mut slowest = None;
                 for (place, made) in world.cluster().scaled_jobs.iter().enumerate() {
-                    let fits = made.plan.pool == pool.id && self.fits(world, place, &request.kind.demands);
+                    let works = !made.paused && !made.deleted && made.broken.is_none();
+                    let fits = works && made.plan.pool == pool.id && self.fits(world, place, &request.kind.demands);
                     // One whose agents have just failed is tried at its own pace.
                     let mut has_room = || self.has_room(world, place, request.id);
                     if fits && !failing(&made.plan.id.name) && has_room() {
@@ -84,7 +91,8 @@ impl Liveness {
                 let in_front = if one_by_one { pool.queued().filter(|other| other.id < request.id).count() } else { 0 };
                 let most = allowed(&world.plan().delays, slowest) * u32::try_from(1 + in_front).unwrap_or(u32::MAX);
                 let mut wait = self.waits.get(&(pool.id, request.id)).copied().unwrap_or_default();
-                (wait.waited, wait.allowed) = (wait.waited + since, wait.allowed.max(most));
+                let passes = if excused(request.id) { Duration::ZERO } else { since };
+                (wait.waited, wait.allowed) = (wait.waited + passes, wait.allowed.max(most));
                 self.longest = self.longest.max(wait.waited);
                 if wait.waited > wait.allowed && self.starved.insert((pool.id, request.id)) {
                     broken = broken.and(Err(format!(
@@ -128,6 +136,12 @@ impl Liveness {
             registers_with.capabilities.satisfies(&DemandSet::parse(demands.iter()))
         })
     }
+}
+
+/// Jobs for which an agent is on its way, whatever becomes of it.
+pub(crate) fn expecting(world: &World) -> BTreeSet<RequestId> {
+    let started = world.cluster().jobs.values().filter(|job| !job.is_finished() && job.is_unused());
+    started.filter_map(|job| job.claim.request()).collect()
 }
 
 /// Two polls and two starts: the first can meet a snapshot in which an agent was there that is not.

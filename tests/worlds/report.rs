@@ -16,7 +16,7 @@ pub(crate) struct Totals {
     outdated: u64,
     compared: u64,
     pub(crate) broken: Duration,
-    jobs: u64,
+    pub(crate) jobs: u64,
     jobs_lost: u64,
     needed: u64,
     pub(crate) started: u64,
@@ -25,7 +25,7 @@ pub(crate) struct Totals {
     failed_polls: u64,
     waits: Vec<(f64, f64)>,
     longest_wait: Duration,
-    /// Jobs that waited for too long beside a ScaledJob with room and a free licence.
+    /// Jobs that waited for too long beside a ScaledJob with room and a free licence, and no agent was on its way.
     pub(crate) starved: u64,
 }
 

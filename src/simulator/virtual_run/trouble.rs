@@ -49,7 +49,9 @@ impl Trouble {
 pub struct Troubles(pub Vec<(Duration, Duration, Trouble)>);
 
 impl Troubles {
-    pub(super) fn is(&self, trouble: Trouble, now: Duration) -> bool {
+    /// Whether there is such trouble.
+    #[must_use]
+    pub fn is(&self, trouble: Trouble, now: Duration) -> bool {
         self.since(trouble, now).is_some()
     }
 
