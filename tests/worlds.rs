@@ -18,6 +18,8 @@ mod breakers;
 mod doubts;
 #[path = "worlds/draw.rs"]
 mod draw;
+#[path = "worlds/excuses.rs"]
+mod excuses;
 #[path = "worlds/fits.rs"]
 mod fits;
 #[path = "worlds/judge.rs"]

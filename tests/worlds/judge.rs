@@ -11,11 +11,7 @@ use azp_scaler::{
     },
 };
 
-use super::{
-    draw::Hostile,
-    liveness::{Liveness, expecting},
-    safety::Safety,
-};
+use super::{draw::Hostile, excuses::Excused, liveness::Liveness, safety::Safety};
 
 /// After the storm the world goes on for so long with jobs that arrive.
 const CALM: Duration = Duration::from_mins(2);
@@ -61,11 +57,8 @@ pub(crate) fn judge(hostile: &Hostile) -> Verdict {
     let mut broken = Duration::ZERO;
     while run.world.now() < until {
         run.watch_until(until.min(run.world.now() + LOOK), &mut |world, told| safety.see(world, told));
-        let is_on = |trouble: &Trouble| hostile.conditions.troubles.is(*trouble, run.world.now());
-        let nobody_can_help = run.world.keda_is_down() || [Trouble::Outage, Trouble::Late].iter().any(is_on);
-        let expecting = expecting(&run.world);
-        let excused = |job| nobody_can_help || expecting.contains(&job);
-        let _ = in_storm.look(&run.world, LOOK, |pool| run.decision(pool), excused);
+        let excused = Excused::now(&run, &hostile.conditions.troubles);
+        let _ = in_storm.look(&run.world, LOOK, |pool| run.decision(pool), |job| excused.contains(job));
         let waits = u32::try_from(liveness.broken_and_wanted(&run.world)).unwrap_or(u32::MAX);
         broken += LOOK * waits;
     }

@@ -2,10 +2,6 @@
 //!
 //! Judged by the world, not by what the scaler knew. A job's time runs while some ScaledJob that fits it may have more
 //! unfinished Kubernetes Jobs, and a licence is free, that no older job can take; it begins anew when that ends.
-//!
-//! In the storm jobs wait for much that no scaler can help. There time stands still for a job while an agent that was
-//! started for it is on its way, and for all while Azure is down or late or KEDA is down; a ScaledJob that is paused, deleted or
-//! broken starts nothing. What remains is the scaler's.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -136,12 +132,6 @@ impl Liveness {
             registers_with.capabilities.satisfies(&DemandSet::parse(demands.iter()))
         })
     }
-}
-
-/// Jobs for which an agent is on its way, whatever becomes of it.
-pub(crate) fn expecting(world: &World) -> BTreeSet<RequestId> {
-    let started = world.cluster().jobs.values().filter(|job| !job.is_finished() && job.is_unused());
-    started.filter_map(|job| job.claim.request()).collect()
 }
 
 /// Two polls and two starts: the first can meet a snapshot in which an agent was there that is not.

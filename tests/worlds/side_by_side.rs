@@ -24,9 +24,7 @@ pub(crate) fn table(without: &Totals, with: &Totals, flapping: &Totals) -> (Stri
     row("surplus by what the scaler did not know, in all", &|totals| {
         totals.surplus_by(&Cause::OF_THE_SCALER).to_string()
     });
-    row("jobs that waited too long beside a ScaledJob with room, no agent on its way", &|totals| {
-        totals.starved.to_string()
-    });
+    row("jobs that waited too long and for nothing else", &|totals| totals.starved.to_string());
     let surplus = |totals: &Totals| totals.surplus_by(&Cause::OF_THE_SCALER) as f64 / totals.started.max(1) as f64;
     let starved = |totals: &Totals| totals.starved as f64 / totals.jobs.max(1) as f64;
     let mut is_better = true;
