@@ -97,19 +97,50 @@ pub struct TriggerDecision {
 }
 
 impl TriggerDecision {
-    /// Where one of its capabilities comes from: the name of a metadata key, or what its key `capabilitiesFrom` says.
+    /// Where one of its capabilities comes from that its metadata does not declare.
     #[must_use]
-    pub fn origin(&self, capability: &Caseless) -> &'static str {
-        let declared = self.trigger.capabilities.get(capability).is_some();
-        match (declared, self.trigger.capabilities_from) {
-            (true, _) => "declared",
-            (false, from) if self.gained.as_ref().is_some_and(|gained| gained.get(capability).is_some()) => {
-                match from {
-                    CapabilitiesFrom::Environment => "environment",
-                    CapabilitiesFrom::Learned | CapabilitiesFrom::Declared => "learned",
-                }
-            }
-            (false, _) => "parent",
+    pub fn origin(&self, capability: &Caseless) -> Option<Origin> {
+        let is_among = |offered: &CapabilitySet| offered.get(capability).is_some();
+        if is_among(&self.trigger.capabilities) || !is_among(&self.capabilities) {
+            return None;
+        }
+        match (self.gained.as_deref().is_some_and(is_among), self.trigger.capabilities_from) {
+            (false, _) => Some(Origin::Parent),
+            (true, CapabilitiesFrom::Environment) => Some(Origin::Environment),
+            (true, _) => Some(Origin::Learned),
+        }
+    }
+}
+
+/// Where a capability comes from that is not declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The registered agent that is named as `parent`.
+    Parent,
+    /// The environment of the ScaledJob's container, as the cluster shows it.
+    Environment,
+    /// What own agents have registered with.
+    Learned,
+}
+
+impl Origin {
+    /// Its name.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Parent => "parent",
+            Self::Environment => "environment",
+            Self::Learned => "learned",
+        }
+    }
+
+    /// In words, to follow a value.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Parent => "from its `parent`",
+            Self::Environment => "from its container's environment",
+            Self::Learned => "learned from its agents",
         }
     }
 }

@@ -255,9 +255,10 @@ fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet)
 
 /// A demand that a trigger does not meet, and what it offers instead.
 fn lack(trigger: &TriggerDecision, demand: &Demand) -> String {
-    match trigger.capabilities.get(&demand.name) {
-        Some(value) => format!("`{demand}` (offers `{value}`)"),
-        None => format!("`{demand}`"),
+    match (trigger.capabilities.get(&demand.name), trigger.origin(&demand.name)) {
+        (Some(value), None) => format!("`{demand}` (offers `{value}`)"),
+        (Some(value), Some(from)) => format!("`{demand}` (offers `{value}`, {})", from.text()),
+        (None, _) => format!("`{demand}`"),
     }
 }
 

@@ -203,6 +203,11 @@ impl Trigger<'_> {
             || self.cluster.is_some()
             || !self.hints.is_empty()
     }
+
+    /// Where one of its capabilities comes from that its metadata does not declare.
+    fn origin(&self, capability: &str) -> Option<&'static str> {
+        self.capability_origins.get(capability).copied()
+    }
 }
 
 /// How the parallel jobs of an organisation stand, a sentence for each kind that is limited.

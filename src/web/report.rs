@@ -89,6 +89,8 @@ pub(super) struct Trigger<'a> {
     /// Whose rules say which jobs count.
     pub(super) matching: &'static str,
     pub(super) capabilities: BTreeMap<&'a str, &'a str>,
+    /// Where those come from that its metadata does not declare.
+    pub(super) capability_origins: BTreeMap<&'a str, &'static str>,
     pub(super) parent: Option<&'a str>,
     pub(super) jobs_without_demands: &'static str,
     pub(super) scaling_strategy: &'static str,
@@ -252,6 +254,11 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         pool: &seen.name,
         scaled_job: (&own.id).into(),
         matching: if trigger.builtin.is_some() { "builtin" } else { "capabilities" },
+        capability_origins: capabilities
+            .sorted()
+            .into_iter()
+            .filter_map(|(name, _)| Some((name, decided.origin(&name.into())?.label())))
+            .collect(),
         capabilities: capabilities.sorted().into_iter().collect(),
         parent: match &trigger.builtin {
             Some(builtin) => builtin.parent.as_deref(),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use azp_scaler::{
     capability::CapabilitySet,
     cluster_view::{ClusterView, ScaledJobView},
+    decision::Origin,
+    explain::explain,
     trigger::{CapabilitiesFrom, Trigger},
 };
 use proptest::prelude::*;
@@ -27,8 +29,8 @@ fn what_own_agents_have_in_common_is_offered() {
     assert_eq!(told, [1], "both have a java, and not the same");
     let offered = &decision.triggers[0];
     assert_eq!(offered.capabilities.sorted(), [("docker", ""), ("java", "")]);
-    assert_eq!(offered.origin(&"JAVA".into()), "learned");
-    assert_eq!(offered.origin(&"docker".into()), "declared");
+    assert_eq!(offered.origin(&"JAVA".into()), Some(Origin::Learned));
+    assert_eq!(offered.origin(&"docker".into()), None);
 }
 
 #[test]
@@ -53,8 +55,16 @@ fn what_is_declared_goes_before_what_is_learned_and_that_before_the_parent() {
     assert_eq!(offered.capabilities.sorted(), [("Agent.Version", "4.0.0"), ("java", "17"), ("node", "2")]);
     assert_eq!(
         ["Agent.Version", "java", "node"].map(|name| offered.origin(&name.into())),
-        ["parent", "declared", "learned"]
+        [Some(Origin::Parent), None, Some(Origin::Learned)]
     );
+}
+
+#[test]
+fn a_job_is_told_where_the_value_comes_from_that_does_not_meet_it() {
+    let own = offline(finished_one(agent("T-a", "java=11")), 600);
+    let (_, decision) = Scene::new([learning("")]).look(&[job(2, &["java -equals 17"])], &[own]);
+    let told = explain(&decision, 0, at(1));
+    assert_eq!(told.reasons, ["agents/T lacks `java = 17` (offers `11`, learned from its agents)"]);
 }
 
 #[test]
@@ -68,7 +78,7 @@ fn the_environment_is_offered_while_the_cluster_is_seen() {
     let view = ClusterView { scaled_jobs: [(asks.id.scaled_job, Arc::new(shown))].into() };
     scene.pool.see(Some(Arc::new(view)));
     let (told, decision) = scene.look(&queue, &[]);
-    assert_eq!((told, decision.triggers[0].origin(&"java_home".into())), (vec![1], "environment"));
+    assert_eq!((told, decision.triggers[0].origin(&"java_home".into())), (vec![1], Some(Origin::Environment)));
     scene.pool.see(None);
     assert_eq!(scene.look(&queue, &[]).0, [0]);
 }

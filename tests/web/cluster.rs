@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use azp_scaler::{
+    capability::CapabilitySet,
     cluster_view::{ClusterView, JobState, KubernetesJob, Pod, ScaledJobView, Stages, StartFailure, Trouble},
     cluster_watch::View,
     job_waits,
     pools::Directory,
-    trigger::{Strategy, Trigger},
+    trigger::{CapabilitiesFrom, Strategy, Trigger},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -137,6 +138,24 @@ async fn what_the_cluster_shows_of_a_scaled_job_is_told() {
             "paused by `autoscaling.keda.sh/paused`",
         ],
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_capability_that_is_not_declared_is_told_with_where_it_comes_from() {
+    let world = World::new();
+    let mut docker = trigger("docker-linux", "docker", 10);
+    docker.capabilities_from = CapabilitiesFrom::Environment;
+    let docker = Arc::new(docker);
+    let place = world.settled(12, "build", &[Arc::clone(&docker)]).await;
+    let environment = Arc::new(CapabilitySet::new([("JAVA_HOME", "/opt/java")]));
+    let own = ScaledJobView { environment, max_replicas: 10, ..ScaledJobView::default() };
+    place.show(ClusterView { scaled_jobs: [(docker.id.scaled_job.clone(), Arc::new(own))].into() });
+    place.see(&[], &[]);
+    place.ask(&[docker]);
+    let told = told(&world).await;
+    assert_eq!(told["capabilities"], json!({ "docker": "", "JAVA_HOME": "/opt/java" }));
+    assert_eq!(told["capability_origins"], json!({ "JAVA_HOME": "environment" }));
+    check(&page(&world, "origins.html").await, &["JAVA_HOME=/opt/java environment"]);
 }
 
 #[tokio::test(start_paused = true)]
