@@ -1,11 +1,18 @@
-//! What becomes of started agents, counted: how long each stage took, and why some did not come.
+//! What becomes of started agents, counted: how long each stage took, and why some did not come. The log says when a
+//! ScaledJob's agents begin to fail, and when they come again.
 //!
 //! A pool hands each start over once. Series of ScaledJobs and pools that are gone are removed, so there are no more than
 //! exist.
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::{cluster_view::StartFailure, decision::Decision, metrics::Starts, pools::Desk, trigger::ScaledJobId};
+use crate::{
+    cluster_view::StartFailure,
+    decision::{self, Decision},
+    metrics::Starts,
+    pools::Desk,
+    trigger::ScaledJobId,
+};
 
 /// The series of one pool.
 #[derive(Debug)]
@@ -16,6 +23,8 @@ pub(super) struct Told {
     times: BTreeSet<(ScaledJobId, &'static str)>,
     /// Whether failures are counted: from the first look at the cluster on, each reason from 0.
     counts_failures: bool,
+    /// ScaledJobs of which the log says that their agents don't come.
+    failing: BTreeSet<ScaledJobId>,
 }
 
 impl Told {
@@ -25,6 +34,7 @@ impl Told {
             pool: Arc::clone(&desk.name),
             times: BTreeSet::new(),
             counts_failures: false,
+            failing: BTreeSet::new(),
         }
     }
 
@@ -52,7 +62,44 @@ impl Told {
         }
         // Without a decision nothing is known of who is gone.
         if let Some(decision) = decision {
+            self.say(&decision);
             self.remove(metrics, |id| decision.scaled_jobs.iter().all(|scaled_job| scaled_job.id != *id));
+        }
+    }
+
+    /// Writes to the log whose agents have ceased to come, and why, and whose come again.
+    fn say(&mut self, decision: &Decision) {
+        let failing = |id: &ScaledJobId| {
+            let mut scaled_jobs = decision.scaled_jobs.iter();
+            scaled_jobs.any(|scaled_job| scaled_job.id == *id && scaled_job.starts != decision::Starts::Working)
+        };
+        for ScaledJobId { namespace, name } in self.failing.extract_if(.., |id| !failing(id)) {
+            tracing::info!(
+                organization = &*self.organization,
+                pool = &*self.pool,
+                namespace = &*namespace,
+                scaled_job = &*name,
+                "one at a time is tried no more: its agents come again, or it is gone"
+            );
+        }
+        for scaled_job in decision.scaled_jobs.iter().filter(|made| made.starts != decision::Starts::Working) {
+            let ScaledJobId { namespace, name } = &scaled_job.id;
+            if !self.failing.insert(scaled_job.id.clone()) {
+                continue;
+            }
+            let (reason, detail) = match scaled_job.trouble.as_deref() {
+                Some(trouble) => (trouble.reason.label(), &*trouble.message),
+                None => ("unknown", "without the cluster's view the reason can't be seen"),
+            };
+            tracing::warn!(
+                organization = &*self.organization,
+                pool = &*self.pool,
+                namespace = &**namespace,
+                scaled_job = &**name,
+                reason,
+                detail,
+                "the agents that KEDA starts don't register, so one at a time is tried: see what becomes of its pods"
+            );
         }
     }
 

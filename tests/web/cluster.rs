@@ -1,6 +1,10 @@
 //! What the cluster's view adds: Kubernetes Jobs, agents that start, starts that fail and why, and that the view is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use azp_scaler::{
     capability::CapabilitySet,
@@ -277,6 +281,62 @@ async fn starts_that_fail_are_counted_by_reason_from_zero_and_go_with_their_pool
     assert_eq!(named(&scrape(&world).await, "start_failures_total"), [""; 0]);
     stop.cancel();
     task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_once_that_starts_fail_and_why_and_once_that_they_work() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let world = World::new();
+    let stop = CancellationToken::new();
+    let directory = Arc::clone(&world) as Arc<dyn Directory>;
+    let task = tokio::spawn(job_waits::follow(directory, world.metrics.clone(), stop.clone()));
+    let (place, docker) = failing(&world, "exit code 1").await;
+    sleep(Duration::from_secs(5)).await;
+    let about = |level: &str| -> Vec<Value> {
+        let lines = log.lines().into_iter().filter(|line| line["scaled_job"] == "docker-linux");
+        lines.filter(|line| line["level"] == level).collect()
+    };
+    let told = about("WARN");
+    assert_eq!(told.len(), 1, "{told:?}");
+    let fields = ["organization", "pool", "namespace", "reason", "detail"].map(|field| told[0][field].as_str());
+    assert_eq!(fields, ["contoso", "build", "agents", "Error", "exit code 1"].map(Some));
+    assert_eq!(about("INFO"), Vec::<Value>::new());
+
+    place.show(cluster(&[(&docker, &[running("docker-linux-d", 40)])]));
+    place.see(&[], &[agent("docker-linux-d", "docker")]);
+    place.ask(&[docker]);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((about("WARN").len(), about("INFO").len()), (1, 1), "{:?}", log.lines());
+    stop.cancel();
+    task.await.unwrap();
+}
+
+/// What the log says, a line of JSON for each event.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines(&self) -> Vec<Value> {
+        self.0
+            .lock()
+            .unwrap()
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test(start_paused = true)]
