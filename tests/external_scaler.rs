@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "external_scaler/announced.rs"]
+mod announced;
 #[path = "external_scaler/calls.rs"]
 mod calls;
 #[path = "external_scaler/limits.rs"]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use azp_scaler::{
+    cluster_watch::View,
     external_scaler::{Organization, Organizations, Service, serve},
     job_request::{JobRequest, RequestId, Title},
     metrics::Metrics,
@@ -19,7 +20,7 @@ use azp_scaler::{
     snapshot::{Queue, Snapshot},
 };
 use jiff::{SignedDuration, Timestamp};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
@@ -104,6 +105,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::watching(azp_scaler::cluster_watch::off(), SignedDuration::ZERO)
+    }
+
+    /// One whose pool sees a cluster, and settles for so long.
+    pub(crate) fn watching(view: watch::Receiver<View>, settle: SignedDuration) -> Self {
         let clock = Clock::starting_at("2026-11-22T10:00:00Z".parse().unwrap());
         let freshness = Freshness {
             fresh_for: Duration::from_mins(10),
@@ -111,13 +117,8 @@ impl World {
             first_answer_within: Duration::from_millis(1),
             tolerated_age: Duration::from_mins(10),
         };
-        let pool = Pool::new(
-            7,
-            Rules { settle: SignedDuration::ZERO, ..Rules::default() },
-            Arc::new(Ledger::new(Headroom::Quarter)),
-        );
-        let (desk, publisher) =
-            Desk::new("contoso".into(), 7, "linux".into(), clock, freshness, pool, azp_scaler::cluster_watch::off());
+        let pool = Pool::new(7, Rules { settle, ..Rules::default() }, Arc::new(Ledger::new(Headroom::Quarter)));
+        let (desk, publisher) = Desk::new("contoso".into(), 7, "linux".into(), clock, freshness, pool, view);
         let directory = Arc::new(OnePool { desk: Mutex::new(Some(Arc::clone(&desk))), ..OnePool::default() });
         let metrics = Metrics::new();
         Self { clock, desk, publisher, directory, metrics, stop: CancellationToken::new() }

@@ -1,0 +1,108 @@
+//! Triggers that the cluster shows before KEDA asks about them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use azp_scaler::{
+    cluster_view::{ClusterView, ScaledJobView},
+    cluster_watch::View,
+    external_scaler::{Request, announce},
+    pools::{Directory, FailureClass},
+    protocol::ScaledObjectRef,
+    trigger::ScaledJobId,
+};
+use jiff::SignedDuration;
+use tokio::{
+    sync::watch,
+    task::yield_now,
+    time::{Instant, advance},
+};
+
+use super::world::*;
+
+/// A cluster with the ScaledJob `ci/build`, of so many at most.
+fn shown(metadata: &BTreeMap<String, String>, max_replicas: u32) -> View {
+    let id = ScaledJobId { name: "build".into(), namespace: "ci".into() };
+    let triggers = vec![Arc::new(metadata.clone())];
+    let own = ScaledJobView { triggers, max_replicas, ..ScaledJobView::default() };
+    View::Current(Arc::new(ClusterView { scaled_jobs: [(id, Arc::new(own))].into() }))
+}
+
+fn metadata(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+    reference(entries).scaler_metadata.into_iter().collect()
+}
+
+/// A pool that settles, and the announcer beside it.
+fn announced(view: &watch::Receiver<View>) -> World {
+    let world = World::watching(view.clone(), SignedDuration::from_secs(30));
+    let directory: Arc<dyn Directory> = Arc::clone(&world.directory) as _;
+    tokio::spawn(announce(view.clone(), true, directory, organizations(), world.stop.clone()));
+    world
+}
+
+/// Waits until a pool was opened so often; time stands still.
+async fn opened(world: &World, times: usize) {
+    let patience = std::time::Instant::now();
+    while world.directory.asked.load(Ordering::Relaxed) < times {
+        assert!(patience.elapsed() < Duration::from_secs(10), "the pool was never opened {times} times");
+        yield_now().await;
+    }
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    assert_eq!(world.directory.asked.load(Ordering::Relaxed), times);
+}
+
+/// What KEDA is told when it first asks, two jobs being queued.
+fn first_answer(world: &World) -> u64 {
+    let trigger = Request::read(reference(&[]), &organizations()).unwrap().trigger;
+    let snapshot = world.queue(2);
+    world.desk.pool().ask(&trigger, &snapshot, world.clock.now()).unwrap().value
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_triggers_are_all_shown_need_not_settle() {
+    let (views, view) = watch::channel(View::Starting);
+    let world = announced(&view);
+    views.send_replace(shown(&metadata(&[]), 10));
+    opened(&world, 1).await;
+    assert_eq!(first_answer(&world), 2);
+    assert_eq!(first_answer(&World::watching(view, SignedDuration::from_secs(30))), 0, "without the announcer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_cannot_be_opened_is_tried_again_in_time_and_not_at_each_change() {
+    let (views, view) = watch::channel(View::Starting);
+    let world = announced(&view);
+    world.directory.fail(FailureClass::ServerError, "down");
+    let began = Instant::now();
+    views.send_replace(shown(&metadata(&[]), 10));
+    opened(&world, 1).await;
+    for most in 11..20 {
+        views.send_replace(shown(&metadata(&[]), most));
+        opened(&world, 1).await;
+    }
+    world.directory.mend();
+    assert_eq!(first_answer(&world), 0, "the pool may have more triggers than it knows");
+    advance(Duration::from_secs(31) - began.elapsed()).await;
+    opened(&world, 2).await;
+    assert_eq!(first_answer(&world), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_read_is_passed_over_and_an_edit_is_announced() {
+    let (views, view) = watch::channel(View::Starting);
+    let world = announced(&view);
+    views.send_replace(shown(&metadata(&[("maxReplicaCount", "many")]), 10));
+    views.send_replace(View::Lost { since: world.clock.now(), reason: "gone".into() });
+    opened(&world, 0).await;
+    let bare: ScaledObjectRef = reference(&[]);
+    views.send_replace(shown(&bare.scaler_metadata.into_iter().collect(), 10));
+    opened(&world, 1).await;
+    assert_eq!(first_answer(&world), 2);
+    views.send_replace(shown(&metadata(&[("priority", "1")]), 10));
+    opened(&world, 2).await;
+}
