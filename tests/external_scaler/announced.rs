@@ -15,11 +15,7 @@ use azp_scaler::{
     trigger::ScaledJobId,
 };
 use jiff::SignedDuration;
-use tokio::{
-    sync::watch,
-    task::yield_now,
-    time::{Instant, advance},
-};
+use tokio::{sync::watch, task::yield_now, time::advance};
 
 use super::world::*;
 
@@ -43,14 +39,9 @@ fn announced(view: &watch::Receiver<View>) -> World {
     world
 }
 
-/// Waits until a pool was opened so often; time stands still.
+/// Lets the announcer run while time stands still; how often a pool was opened until it had nothing more to do.
 async fn opened(world: &World, times: usize) {
-    let patience = std::time::Instant::now();
-    while world.directory.asked.load(Ordering::Relaxed) < times {
-        assert!(patience.elapsed() < Duration::from_secs(10), "the pool was never opened {times} times");
-        yield_now().await;
-    }
-    for _ in 0..10 {
+    for _ in 0..100 {
         yield_now().await;
     }
     assert_eq!(world.directory.asked.load(Ordering::Relaxed), times);
@@ -78,7 +69,6 @@ async fn a_pool_that_cannot_be_opened_is_tried_again_in_time_and_not_at_each_cha
     let (views, view) = watch::channel(View::Starting);
     let world = announced(&view);
     world.directory.fail(FailureClass::ServerError, "down");
-    let began = Instant::now();
     views.send_replace(shown(&metadata(&[]), 10));
     opened(&world, 1).await;
     for most in 11..20 {
@@ -87,7 +77,7 @@ async fn a_pool_that_cannot_be_opened_is_tried_again_in_time_and_not_at_each_cha
     }
     world.directory.mend();
     assert_eq!(first_answer(&world), 0, "the pool may have more triggers than it knows");
-    advance(Duration::from_secs(31) - began.elapsed()).await;
+    advance(Duration::from_secs(31)).await;
     opened(&world, 2).await;
     assert_eq!(first_answer(&world), 2);
 }
