@@ -27,7 +27,7 @@ use crate::{
         organization::{BadOrganization, Organization},
     },
     config::{self, Settings},
-    external_scaler::{self, Organizations, Service},
+    external_scaler::{self, BadCertificates, Certificates, Organizations, Service},
     job_waits,
     metrics::Metrics,
     pools::{Clock, Directory},
@@ -62,6 +62,9 @@ pub enum CantStart {
     /// What is configured can't be used.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Organizations(Vec<BadOrganization>),
+    /// The certificates of `[grpc] tls` can't be used.
+    #[error("{0}")]
+    Certificates(#[from] BadCertificates),
     /// Nothing can listen there.
     #[error("`{key}`: can't listen on `{address}`: {reason}; {mend}")]
     Listen {
@@ -81,7 +84,7 @@ impl CantStart {
     /// Whether the configuration is at fault.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Organizations(_))
+        matches!(self, Self::Organizations(_) | Self::Certificates(_))
     }
 }
 
@@ -113,6 +116,10 @@ impl Scaler {
         let cluster = Cluster::start(&settings.kubernetes, clock, &metrics);
         let azure_devops = Arc::new(azure_devops.seeing(cluster.view.clone()));
         let directory: Arc<dyn Directory> = azure_devops.clone();
+        let certificates = match settings.grpc_tls.clone() {
+            Some(files) => Some(Certificates::load(files).await?),
+            None => None,
+        };
         let (grpc_listener, grpc) = listen("grpc.listen", settings.grpc_listen).await?;
         let (http_listener, http) = listen("http.listen", settings.http_listen).await?;
 
@@ -138,7 +145,7 @@ impl Scaler {
             organizations,
             stop_answering.clone(),
         ));
-        let answering = tokio::spawn(external_scaler::serve(grpc_listener, service));
+        let answering = tokio::spawn(external_scaler::serve(grpc_listener, service, certificates));
         let site = Site {
             directory: Arc::clone(&directory),
             metrics: metrics.clone(),

@@ -18,6 +18,7 @@ mod organizations;
 mod section;
 mod short_way;
 mod sources;
+mod tls;
 mod values;
 
 use std::{
@@ -37,13 +38,18 @@ pub use fault::{Fault, Faults};
 pub use kubernetes::KubernetesSettings;
 use section::Section;
 
-use crate::{azure_devops::organization::ParallelJobs, parallel_jobs::Headroom, pool::Rules, pools::Freshness};
+use crate::{
+    azure_devops::organization::ParallelJobs, external_scaler::TlsFiles, parallel_jobs::Headroom, pool::Rules,
+    pools::Freshness,
+};
 
 /// What the program is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where KEDA reaches it: `[grpc] listen`.
     pub grpc_listen: SocketAddr,
+    /// With which certificates, where the connection is private: `[grpc] tls`.
+    pub grpc_tls: Option<TlsFiles>,
     /// Where people and Prometheus reach it: `[http] listen`.
     pub http_listen: SocketAddr,
     /// How the log is written: `[log] format`.
@@ -132,18 +138,14 @@ impl Settings {
     fn judge(tree: Map<String, Value>, environment: &BTreeMap<String, String>, faults: &mut Vec<Fault>) -> Self {
         let mut root = Section::new(String::new(), tree, faults);
 
-        let grpc_listen = root.section("grpc", |grpc| {
-            grpc.not_yet(
-                "tls",
-                &Value::Null,
-                "leave it out, and let a service mesh or the network keep the connection private",
-            );
+        let (grpc_listen, grpc_tls) = root.section("grpc", |grpc| {
             grpc.not_yet(
                 "allow_tokens_without_tls",
                 &false.into(),
                 "leave it out, since triggers can't bring tokens of their own",
             );
-            grpc.read("listen", values::address)
+            let tls = grpc.take("tls").and_then(|table| grpc.table("tls", table, tls::read));
+            (grpc.read("listen", values::address), tls)
         });
         let http_listen = root.section("http", |http| {
             http.not_yet("hooks", &Value::Null, "leave it out");
@@ -158,6 +160,7 @@ impl Settings {
 
         Self {
             grpc_listen: grpc_listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 6000))),
+            grpc_tls,
             http_listen: http_listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8080))),
             log_format: log_format.unwrap_or(LogFormat::Json),
             organizations,

@@ -9,6 +9,8 @@
 
 mod announce;
 mod asker;
+mod certificates;
+mod door;
 mod fault;
 mod metadata;
 mod organizations;
@@ -18,6 +20,7 @@ mod service;
 mod streams;
 
 pub use announce::announce;
+pub use certificates::{BadCertificates, Certificates, TlsFiles};
 pub use fault::Fault;
 pub use metadata::{BadMetadata, Request};
 pub use organizations::{Organization, Organizations, same_place};

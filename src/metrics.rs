@@ -4,6 +4,7 @@
 //! by the edges; what can be read off a decision is written into the gauges when somebody scrapes.
 
 mod cluster;
+mod grpc;
 mod starts;
 
 use prometheus::{
@@ -11,6 +12,7 @@ use prometheus::{
 };
 
 pub use cluster::Cluster;
+pub use grpc::Grpc;
 pub use starts::Starts;
 
 /// Labels of a pool.
@@ -55,10 +57,8 @@ pub struct Metrics {
     pub azure_rate_limit_remaining: IntGaugeVec,
     /// For how long Azure DevOps asked for patience.
     pub azure_throttled_seconds_total: CounterVec,
-    /// Calls answered, by gRPC status.
-    pub grpc_requests_total: IntCounterVec,
-    /// How long answers took.
-    pub grpc_request_duration_seconds: HistogramVec,
+    /// KEDA's calls.
+    pub grpc: Grpc,
     /// The cluster's view.
     pub cluster: Cluster,
     /// What becomes of started agents.
@@ -154,18 +154,7 @@ impl Metrics {
                 )
                 .expect("names and labels are valid"),
             ),
-            grpc_requests_total: counter(
-                "grpc_requests_total",
-                "Calls of KEDA by method and status.",
-                &["method", "code"],
-            ),
-            grpc_request_duration_seconds: histogram(
-                &registry,
-                "grpc_request_duration_seconds",
-                "Time from a call of KEDA to its answer.",
-                &["method"],
-                &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0],
-            ),
+            grpc: Grpc::new(&registry),
             cluster: Cluster::new(&registry),
             starts: Starts::new(&registry),
             registry,

@@ -12,6 +12,8 @@ mod limits;
 mod matching;
 #[path = "external_scaler/metadata.rs"]
 mod metadata;
+#[path = "external_scaler/private.rs"]
+mod private;
 #[path = "external_scaler/streams.rs"]
 mod streams;
 #[path = "external_scaler/world.rs"]

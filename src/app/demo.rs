@@ -115,6 +115,7 @@ impl Demo {
 fn settings(world: &LiveWorld, token: SecretString) -> Settings {
     let url = world.organization_url().parse().expect("the simulated organization's address is a URL");
     Settings {
+        grpc_tls: None,
         grpc_listen: LOOPBACK,
         http_listen: LOOPBACK,
         log_format: LogFormat::Text,

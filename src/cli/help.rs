@@ -26,6 +26,9 @@ CONFIGURATION FILE (TOML or YAML)
 
   [grpc]
   listen = \"0.0.0.0:6000\"           # KEDA asks here
+  # Over TLS; with client_ca, clients must show a certificate of that authority.
+  # Read again when they change.
+  # tls = { certificate = \"tls.crt\", key = \"tls.key\", client_ca = \"ca.crt\" }
 
   [http]
   listen = \"0.0.0.0:8080\"           # status page, /metrics, /api/v1/, probes

@@ -1,18 +1,18 @@
 //! The gRPC server: the service with its health and its description, on a socket that somebody has bound.
 //!
-//! Everything a client can make it hold is bounded: the size of messages and headers, streams of a connection. It stops
+//! Everything a client can make it hold is bounded: the size of messages and headers, streams of a connection, connections. It stops
 //! when the service is told to, and no later than a deadline after that, however clients behave.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use tokio::{
     net::TcpListener,
     time::{sleep, timeout},
 };
-use tonic::transport::{Error, Server, server::TcpIncoming};
+use tonic::transport::{Error, Server};
 use tonic_health::ServingStatus;
 
-use super::Service;
+use super::{Certificates, Service, door};
 use crate::protocol::{DESCRIPTORS, external_scaler_server::ExternalScalerServer};
 
 /// A reference is a few hundred bytes; Kubernetes itself allows an object little more than a megabyte.
@@ -20,17 +20,21 @@ const LONGEST_MESSAGE: usize = 64 * 1024;
 /// KEDA asks over one connection for all its ScaledJobs.
 const STREAMS_OF_A_CONNECTION: u32 = 2_048;
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Clients then look again for the replicas there are, and for certificates.
+const OLDEST_CONNECTION: Duration = Duration::from_hours(1);
+/// How long an old connection may take to end what is under way on it.
+const FAREWELL: Duration = Duration::from_mins(1);
 /// From the word to stop until the last call must be answered: longer than any answer takes, and well below the 30 s that
 /// Kubernetes grants.
 const DRAINING: Duration = Duration::from_secs(7);
 
-/// Serves until the service is told to stop.
+/// Serves until the service is told to stop; under TLS where there are certificates.
 ///
 /// # Errors
 ///
 /// When the server fails, which stopping is not.
-pub async fn serve(listener: TcpListener, service: Service) -> Result<(), Error> {
-    let (stop, streams) = (service.stop.clone(), service.streams.clone());
+pub async fn serve(listener: TcpListener, service: Service, certificates: Option<Certificates>) -> Result<(), Error> {
+    let (stop, streams, metrics) = (service.stop.clone(), service.streams.clone(), service.metrics.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ExternalScalerServer<Service>>().await;
     let router = Server::builder()
@@ -38,11 +42,25 @@ pub async fn serve(listener: TcpListener, service: Service) -> Result<(), Error>
         .http2_max_header_list_size(16 * 1024)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .tcp_keepalive(Some(KEEPALIVE))
+        .max_connection_age(OLDEST_CONNECTION)
+        .max_connection_age_grace(FAREWELL)
         .add_service(health_service)
         .add_service(description())
         .add_service(ExternalScalerServer::new(service).max_decoding_message_size(LONGEST_MESSAGE));
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let (accepting, incoming) = door::open(listener, certificates.as_ref().map(Certificates::current));
+    let keeping_fresh = async {
+        match certificates {
+            Some(certificates) => certificates.keep_fresh(metrics).await,
+            None => pending().await,
+        }
+    };
+    let letting_in = async {
+        tokio::select! {
+            () = accepting => {}
+            () = keeping_fresh => {}
+        }
+        pending::<()>().await;
+    };
 
     let out_of_time = async {
         stop.cancelled().await;
@@ -52,6 +70,7 @@ pub async fn serve(listener: TcpListener, service: Service) -> Result<(), Error>
     };
     tokio::select! {
         outcome = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()) => outcome?,
+        () = letting_in => {}
         () = out_of_time => tracing::warn!("gRPC clients keep connections open: stopping without waiting for them"),
     }
     streams.close();

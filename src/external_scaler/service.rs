@@ -45,7 +45,7 @@ type Stream<T> = ReceiverStream<Result<T, Status>>;
 /// Answers KEDA.
 pub struct Service {
     questions: Arc<Questions>,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     /// Places for questions that wait for an answer, and for streams that are open.
     calls: Arc<Semaphore>,
     open_streams: Arc<Semaphore>,
@@ -98,8 +98,8 @@ impl Service {
         };
         let code = outcome.as_ref().map_or_else(Fault::code, |_| Code::Ok);
         let name = method.name();
-        self.metrics.grpc_requests_total.with_label_values(&[name, label(code)]).inc();
-        self.metrics.grpc_request_duration_seconds.with_label_values(&[name]).observe(began.elapsed().as_secs_f64());
+        self.metrics.grpc.requests_total.with_label_values(&[name, label(code)]).inc();
+        self.metrics.grpc.request_duration_seconds.with_label_values(&[name]).observe(began.elapsed().as_secs_f64());
         // Metadata that can be read says nothing of whether questions are answered again.
         if outcome.is_err() || matches!(method, Method::GetMetrics | Method::IsActive) {
             self.questions.faults.note(asker, &outcome);

@@ -16,7 +16,7 @@ fn every_fault_is_told_at_once() {
 colour = "blue"
 [grpc]
 listen = "6000"
-tls = { certificate = "a", key = "b" }
+tls = { certificate = "/no/such/tls.crt", client = "ca.crt" }
 allow_tokens_without_tls = true
 [http]
 lissten = "0.0.0.0:1"
@@ -60,8 +60,10 @@ url = "https://azure.contoso.local/tfs"
 credential = { kind = "pat", file = "x" }
 "#;
     assert_snapshot!(faults(text, &[]), @r#"
-    grpc.tls: this version does not support it yet: leave it out, and let a service mesh or the network keep the connection private
     grpc.allow_tokens_without_tls: this version does not support it yet: leave it out, since triggers can't bring tokens of their own
+    grpc.tls.key: is missing, name a file with the certificate's private key, as PEM
+    grpc.tls.certificate: can't read `/no/such/tls.crt`: No such file or directory (os error 2)
+    grpc.tls.client: unknown key, did you mean `client_ca`?
     grpc.listen: is `6000`, but must be an address and a port, such as `0.0.0.0:6000` or `[::]:6000`
     http.hooks: this version does not support it yet: leave it out
     http.lissten: unknown key, did you mean `listen`?

@@ -50,7 +50,7 @@ async fn calls_at_once_are_bounded_and_the_rest_are_told() {
     assert!(status.message().starts_with("more than 2048 calls at once: poll less often"), "{}", status.message());
     assert!(hanging.join_all().await.iter().all(Result::is_err), "each gave up after five seconds");
     assert!(service.get_metric_spec(Request::new(reference(&[]))).await.is_ok(), "there is room again");
-    assert_eq!(metrics.grpc_requests_total.with_label_values(&["IsActive", "DEADLINE_EXCEEDED"]).get(), 2_048);
+    assert_eq!(metrics.grpc.requests_total.with_label_values(&["IsActive", "DEADLINE_EXCEEDED"]).get(), 2_048);
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let service = self.service();
-        let serving = tokio::spawn(async move { serve(listener, service).await.unwrap() });
+        let serving = tokio::spawn(async move { serve(listener, service, None).await.unwrap() });
         (ExternalScalerClient::connect(address.clone()).await.unwrap(), address, serving)
     }
 
@@ -180,6 +180,6 @@ impl World {
 
     /// How often a method was answered with a status.
     pub(crate) fn counted(&self, method: &str, code: &str) -> u64 {
-        self.metrics.grpc_requests_total.with_label_values(&[method, code]).get()
+        self.metrics.grpc.requests_total.with_label_values(&[method, code]).get()
     }
 }
