@@ -181,6 +181,15 @@ fn case_42_an_agent_of_a_paused_scaled_job_takes_its_job() {
 }
 
 #[test]
+fn a_paused_scaled_job_is_not_kept_warm() {
+    let (agent, job) = busy("T-a", 1);
+    let mut warm = shown(Trigger { min_replicas: 1, ..trigger("T", "") }, [running("T-a")]);
+    check(&[warm.clone()], std::slice::from_ref(&job), std::slice::from_ref(&agent), &[1]);
+    warm.is_paused = true;
+    check(&[warm], &[job], &[agent], &[0]);
+}
+
+#[test]
 fn kubernetes_jobs_without_agents_take_room() {
     let limited = Trigger { max_replicas: 3, ..trigger("T", "") };
     let mut ended = running("T-c");
@@ -221,7 +230,9 @@ fn one_name_in_two_namespaces_is_told_apart_by_pods() {
 #[test]
 fn agents_that_do_not_bear_their_pods_names_are_counted_as_without_the_view() {
     let pattern = Trigger { agent_names: "build-*".parse().unwrap(), ..trigger("T", "") };
-    check(&[shown(pattern, [running("T-a")])], &jobs(1, 2, &[]), &[agent("build-1", "")], &[2]);
+    let (told, decision) =
+        scene(&[shown(pattern, [running("T-a")])]).look(&jobs(1, 2, &[]), &[agent("build-1", "")]);
+    assert_eq!((told, decision.agents[0].state), (vec![2], AgentState::Idle));
 }
 
 #[test]
@@ -280,6 +291,7 @@ fn failed_starts_in_a_row_open_the_breaker_with_the_pods_own_reason() {
     let (told, decision) = scene.look_for(60, &queue, &[]);
     assert_eq!((told, placement(&decision, 1).label()), (vec![0], "assigned"));
     assert_eq!(placement(&decision, 2).label(), "start-failing");
+    assert_eq!(scene.look_for(60, &queue, &[]).0, [0], "the next pause is over, but the probe may still come");
 
     // It comes, and all is well again.
     broken.jobs[3] = running("T-e");
@@ -341,6 +353,7 @@ fn a_broken_image_is_not_kept_warm() {
     scene.pool.see(Some(view(&[broken])));
     let (told, decision) = scene.look_for(3, &[job(1, &[])], &[]);
     assert_eq!((told, placement(&decision, 1).label()), (vec![0], "start-failing"));
+    assert_eq!(scene.look_for(60, &[], &[]).0, [0], "one may be tried, for a job");
 }
 
 #[test]
