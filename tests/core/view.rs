@@ -230,8 +230,7 @@ fn one_name_in_two_namespaces_is_told_apart_by_pods() {
 #[test]
 fn agents_that_do_not_bear_their_pods_names_are_counted_as_without_the_view() {
     let pattern = Trigger { agent_names: "build-*".parse().unwrap(), ..trigger("T", "") };
-    let (told, decision) =
-        scene(&[shown(pattern, [running("T-a")])]).look(&jobs(1, 2, &[]), &[agent("build-1", "")]);
+    let (told, decision) = scene(&[shown(pattern, [running("T-a")])]).look(&jobs(1, 2, &[]), &[agent("build-1", "")]);
     assert_eq!((told, decision.agents[0].state), (vec![2], AgentState::Idle));
 }
 
