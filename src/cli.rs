@@ -6,6 +6,7 @@ mod demo;
 mod help;
 mod screen;
 mod serve;
+mod simulate;
 mod view;
 
 use std::{process::ExitCode, time::Duration};
@@ -25,6 +26,7 @@ pub struct Cli {
 enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
+    Simulate(simulate::Simulate),
 }
 
 /// How the program ends when it does not end well: one message, and which kind it is.
@@ -54,6 +56,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Simulate(simulate) => simulate.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

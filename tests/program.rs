@@ -8,6 +8,8 @@ mod demo;
 mod readme;
 #[path = "program/serve.rs"]
 mod serve;
+#[path = "program/simulate.rs"]
+mod simulate;
 #[path = "program/usage.rs"]
 mod usage;
 

@@ -109,13 +109,48 @@ Exit codes: 0 every job that some ScaledJob fits was run, and no agent was
 surplus without a named cause; or, without --duration, somebody ended the demo
 (q, Control-C, SIGTERM). 1 else.";
 
+/// Below the options of `simulate`.
+pub(super) const SIMULATE: &str = "\
+An organization in which nothing happens by itself, for tests of a scaler and
+for trying KEDA without Azure DevOps. Scalers ask it as they ask Azure DevOps,
+with the token; whoever plays users and cluster calls the control API, with the
+same token:
+
+  AZP_TOKEN=secret azp-scaler simulate --listen 127.0.0.1:8081 --pool linux
+  curl -u :secret http://127.0.0.1:8081/_control/state
+
+When it listens, it prints one line of JSON: organization_url, address, control.
+
+ENVIRONMENT
+  AZP_TOKEN       the token that is let in
+  AZP_TOKEN_FILE  a file that holds it, instead
+
+CONTROL API
+  POST   /_control/jobs
+         {\"pool\": \"linux\", \"demands\": [\"java -equals 17\"], \"count\": 2,
+          \"duration_ms\": 3000}
+  POST   /_control/agents
+         {\"pool\": \"linux\", \"name\": \"a-1\", \"capabilities\": {\"java\": \"17\"},
+          \"ephemeral\": true, \"linger_ms\": 0, \"online\": true}
+         An ephemeral agent runs one job and is unregistered linger_ms later.
+  DELETE /_control/agents/POOL/NAME     a job that it runs is lost
+  GET    /_control/agents/POOL/NAME/end?within_ms=25000
+         {\"ended\": true} when it is not registered any more
+  PUT    /_control/faults               {\"status\": 503, \"latency_ms\": 0}
+  PUT    /_control/parallel-jobs        {\"private\": 3}, or null for any number
+  GET    /_control/state                jobs, agents, requests; milliseconds
+  A pool that is named is made where it isn't there.
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed (a port is taken, ...),
+2 wrong usage.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn no_line_is_longer_than_a_terminal_is_wide() {
-        for line in [AFTER_HELP, SERVE, DEMO].iter().flat_map(|text| text.lines()) {
+        for line in [AFTER_HELP, SERVE, DEMO, SIMULATE].iter().flat_map(|text| text.lines()) {
             assert!(line.chars().count() <= 80, "{line}");
         }
     }

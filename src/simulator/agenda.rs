@@ -44,6 +44,8 @@ pub(super) enum Event {
     KubernetesJobEnd { job: JobKey },
     /// An agent's registration is removed.
     Unregistration { job: JobKey },
+    /// An agent without a Kubernetes Job, which has run its one job, is no longer registered.
+    GuestLeaves { pool: i64, agent: i64 },
     /// KEDA polls a ScaledJob.
     Poll { scaled_job: usize },
 }

@@ -3,14 +3,17 @@
 //! ```text
 //! [LiveWorld] ── one task moves the world from event to event
 //!     ├─ [rest]    Azure's REST interface over HTTP ◀── the scaler's client
+//!     ├─ [control] beside it, for who asks for it: jobs, agents and faults from outside
 //!     └─ [polling] one task per ScaledJob ──gRPC──▶ the scaler
 //! ```
 //!
 //! All tasks belong to the [`LiveWorld`] and end with it. The world stands behind one lock, held for a computation only.
 
+pub mod control;
 mod observation;
 mod polling;
 mod rest;
+mod traffic;
 
 use std::{
     io,
@@ -30,6 +33,7 @@ use tokio_util::{
 };
 use tonic::transport::Endpoint;
 
+use self::traffic::Traffic;
 pub use self::{
     observation::{Observation, QueuedJob, ScaledJobStages, StaticAgent},
     polling::DecisionInForce,
@@ -39,6 +43,15 @@ use crate::{job_request::Parallelism, pools::Clock};
 
 /// How long the tasks may take to stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whether anybody may change the world over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Controls {
+    /// By the [`control`] API.
+    OverHttp,
+    /// Nobody.
+    None,
+}
 
 /// A world in real time.
 #[derive(Debug)]
@@ -58,6 +71,9 @@ struct Shared {
     clock: Clock,
     /// Something was entered on the world's agenda from outside.
     changed: Notify,
+    /// The world has moved.
+    moved: Notify,
+    traffic: Arc<Traffic>,
     /// Tells a ScaledJob's polling task that it is time; a poll that is still under way swallows one.
     polls: Vec<mpsc::Sender<()>>,
 }
@@ -69,16 +85,43 @@ impl LiveWorld {
     ///
     /// When the address can't be listened on.
     pub async fn start(plan: Plan, listen: SocketAddr, token: SecretString, clock: Clock) -> io::Result<Self> {
+        Self::open(plan, listen, token, clock, Controls::None).await
+    }
+
+    /// The same with the [`control`] API, and what is gone is remembered for it.
+    ///
+    /// # Errors
+    ///
+    /// When the address can't be listened on.
+    pub async fn start_with_control(
+        plan: Plan,
+        listen: SocketAddr,
+        token: SecretString,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let live = Self::open(plan, listen, token, clock, Controls::OverHttp).await?;
+        live.shared.now().remember();
+        Ok(live)
+    }
+
+    async fn open(
+        plan: Plan,
+        listen: SocketAddr,
+        token: SecretString,
+        clock: Clock,
+        controls: Controls,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (polls, polled) = plan.scaled_jobs.iter().map(|_| mpsc::channel(1)).unzip();
         let plan = Plan { begins_at: clock.now(), ..plan };
         let world = Mutex::new(World::new(plan));
-        let shared = Arc::new(Shared { world, clock, changed: Notify::new(), polls });
+        let (changed, moved) = (Notify::new(), Notify::new());
+        let shared = Arc::new(Shared { world, clock, changed, moved, traffic: Arc::default(), polls });
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(cancel.clone().run_until_cancelled_owned(Arc::clone(&shared).go_on()));
-        tasks.spawn(rest::serve(listener, Arc::clone(&shared), token, cancel.clone()));
+        tasks.spawn(rest::serve(listener, Arc::clone(&shared), token, controls, cancel.clone()));
         let stops_when_dropped = cancel.clone().drop_guard();
         Ok(Self { shared, address, polled: Mutex::new(polled), tasks, cancel, _stops_when_dropped: stops_when_dropped })
     }
@@ -87,6 +130,12 @@ impl LiveWorld {
     #[must_use]
     pub fn organization_url(&self) -> String {
         format!("http://{}/{}", self.address, self.shared.now().plan().organization)
+    }
+
+    /// Where the organisation answers.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// From now on KEDA polls this scaler. `decision` tells the decision in force of a pool; it only serves to tell why
@@ -165,6 +214,7 @@ impl Shared {
                 let world = self.now();
                 world.next_at().map_or(Duration::from_secs(1), |next| next.saturating_sub(world.now()))
             };
+            self.moved.notify_waiters();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.changed.notified() => {}

@@ -8,6 +8,7 @@
 //! Moments are counted from the world's beginning. Nothing here reads a clock: the driver says how far to go.
 
 mod azure;
+mod guests;
 mod pods;
 mod trouble;
 
@@ -19,7 +20,11 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::pods::BROKEN_IMAGE;
+use self::guests::Guests;
+pub use self::{
+    guests::{Guest, Past, PastAgent, PastJob},
+    pods::BROKEN_IMAGE,
+};
 use super::{
     accounts::{Accounts, Endpoint, Summary},
     agenda::{Agenda, Event},
@@ -62,6 +67,7 @@ pub struct World {
     upheaval: Option<Duration>,
     /// Jobs whose agents are gone, and which Azure has not given up yet.
     lost: BTreeSet<RequestId>,
+    guests: Guests,
 }
 
 impl World {
@@ -84,6 +90,7 @@ impl World {
             keda_down_until: Duration::ZERO,
             upheaval: None,
             lost: BTreeSet::new(),
+            guests: Guests::default(),
             plan,
         };
         for pool in &world.plan.pools {
@@ -346,6 +353,7 @@ impl World {
                     self.disturb(&disturbance);
                 }
             }
+            Event::GuestLeaves { pool, agent } => self.guest_leaves(pool, agent),
             Event::Calm => self.calm_down(),
             Event::Poll { .. } => {}
         }

@@ -9,7 +9,7 @@ fn help_names_the_commands_and_the_shortest_way_in() {
     let output = program(&["--help"]).output().unwrap();
     assert!(output.status.success());
     let help = stdout(&output);
-    for word in ["serve", "demo", "AZP_URL=", "Exit codes"] {
+    for word in ["serve", "demo", "simulate", "AZP_URL=", "Exit codes"] {
         assert!(help.contains(word), "{word} is missing:\n{help}");
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::{Controls, Shared, control, traffic};
 use crate::{
     azure_devops::wire::List,
     caseless::same,
@@ -29,18 +29,29 @@ use crate::{
 };
 
 /// Serves until cancelled.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, token: SecretString, cancel: CancellationToken) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    token: SecretString,
+    controls: Controls,
+    cancel: CancellationToken,
+) {
+    let token = Arc::new(token);
     let root = format!("/{}/_apis/distributedtask", shared.now().plan().organization);
     let base = format!("{root}/pools");
-    let router = Router::new()
+    let mut router = Router::new()
         .route(&base, get(pools))
         .route(&format!("{base}/{{pool}}"), get(pool))
         .route(&format!("{base}/{{pool}}/jobrequests"), get(job_requests))
         .route(&format!("{base}/{{pool}}/agents"), get(agents))
         .route(&format!("{root}/resourceusage"), get(resource_usage))
         .route(&format!("{root}/resourcelimits"), get(resource_limits))
-        .layer(middleware::from_fn_with_state(Arc::new(token), sign_in))
-        .with_state(shared);
+        .layer(middleware::from_fn_with_state(Arc::clone(&token), sign_in))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared.traffic), traffic::pass));
+    if controls == Controls::OverHttp {
+        router = router.merge(control::routes().layer(middleware::from_fn_with_state(token, let_in_or_refuse)));
+    }
+    let router = router.with_state(shared);
     let served = axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await;
     if let Err(fault) = served {
         tracing::error!(%fault, "the simulated organization no longer answers");
@@ -48,15 +59,29 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, token: Sec
 }
 
 async fn sign_in(State(token): State<Arc<SecretString>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let decoded = given.and_then(|value| BASE64_STANDARD.decode(value.strip_prefix("Basic ")?).ok());
-    let let_in = decoded.is_some_and(|pair| pair.strip_prefix(b":") == Some(token.expose_secret().as_bytes()));
-    if let_in {
+    if has_token(&request, &token) {
         next.run(request).await
     } else {
         let page = "<!DOCTYPE html><html><head><title>Azure DevOps Services | Sign In</title></head></html>";
         (StatusCode::NON_AUTHORITATIVE_INFORMATION, Html(page)).into_response()
     }
+}
+
+/// The control API says plainly that it wants the token.
+async fn let_in_or_refuse(State(token): State<Arc<SecretString>>, request: Request, next: Next) -> Response {
+    if has_token(&request, &token) {
+        next.run(request).await
+    } else {
+        let told =
+            "not signed in: send the organization's token as the password of basic authentication, without a user";
+        (StatusCode::UNAUTHORIZED, told).into_response()
+    }
+}
+
+fn has_token(request: &Request, token: &SecretString) -> bool {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let decoded = given.and_then(|value| BASE64_STANDARD.decode(value.strip_prefix("Basic ")?).ok());
+    decoded.is_some_and(|pair| pair.strip_prefix(b":") == Some(token.expose_secret().as_bytes()))
 }
 
 /// What Azure says of a pool that is not there.

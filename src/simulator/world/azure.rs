@@ -74,10 +74,13 @@ impl World {
         if self.lost.contains(&request) {
             return;
         }
-        let Some(agent) = self.request_is_over(pool, request) else { return };
+        let Some(agent) = self.request_is_over(pool, request, false) else { return };
         self.accounts.jobs_run += 1;
         self.tell(Happening::Ran { request });
         let Some(key) = self.cluster.job_of_agent(agent) else {
+            if self.guest_has_run(pool, agent) {
+                return;
+            }
             self.enter_after(self.plan.delays.assignment.clone(), Event::Assignment { pool });
             return;
         };
@@ -104,15 +107,16 @@ impl World {
     }
 
     pub(super) fn lease_ends(&mut self, pool: i64, request: RequestId) {
-        if self.lost.remove(&request) && self.request_is_over(pool, request).is_some() {
+        if self.lost.remove(&request) && self.request_is_over(pool, request, true).is_some() {
             self.accounts.jobs_lost += 1;
             self.tell(Happening::Disturbed { what: format!("Azure gives job {request} up") });
         }
     }
 
     /// A request that had an agent is gone, its licence is free; the agent that had it.
-    fn request_is_over(&mut self, pool: i64, request: RequestId) -> Option<i64> {
+    fn request_is_over(&mut self, pool: i64, request: RequestId, lost: bool) -> Option<i64> {
         let finished = self.pools.get_mut(&pool)?.finish(request, self.now)?;
+        self.guests.remember_job(pool, &finished, self.now, lost);
         if self.licences.give_back(finished.kind.parallelism) {
             self.azure_looks_again();
         }
