@@ -19,16 +19,24 @@ mod cases;
 mod containers;
 #[path = "cluster/control_plane.rs"]
 mod control_plane;
+#[path = "cluster/installation.rs"]
+mod installation;
 #[path = "cluster/keda.rs"]
 mod keda;
 #[path = "cluster/kubelet.rs"]
 mod kubelet;
+#[path = "cluster/nodes.rs"]
+mod nodes;
+#[path = "cluster/organization.rs"]
+mod organization;
 #[path = "cluster/process.rs"]
 mod process;
 #[path = "cluster/programs.rs"]
 mod programs;
 #[path = "cluster/rbac.rs"]
 mod rbac;
+#[path = "cluster/replica.rs"]
+mod replica;
 #[path = "cluster/scaler.rs"]
 mod scaler;
 #[path = "cluster/users.rs"]

@@ -10,6 +10,8 @@ mod leases;
 mod lives;
 #[path = "cases/many.rs"]
 mod many;
+#[path = "cases/operated.rs"]
+mod operated;
 #[path = "cases/outages.rs"]
 mod outages;
 #[path = "cases/replicas.rs"]
@@ -85,4 +87,16 @@ cases! {
         another_leads_when_one_is_killed;
     many:
         five_hundred_jobs_are_counted_as_keda_counts_them;
+    operated:
+        keda_starts_an_agent_for_each_job,
+        keda_starts_one_agent_for_a_job_that_three_scaled_jobs_fit,
+        keda_starts_no_agent_twice_under_accurate_while_agents_are_slow,
+        keda_keeps_idle_agents_beside_those_that_work,
+        keda_goes_on_when_the_api_server_is_restarted,
+        keda_goes_on_when_its_operator_is_restarted,
+        keda_goes_on_when_the_scaler_is_restarted,
+        keda_is_led_from_one_replica_to_the_next_in_a_burst,
+        keda_lets_agents_work_when_their_scaled_job_is_edited,
+        keda_starts_nothing_while_a_scaled_job_is_paused,
+        jobs_of_a_scaled_job_that_is_deleted_go_to_the_next;
 }

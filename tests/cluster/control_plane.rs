@@ -74,6 +74,16 @@ impl ControlPlane {
         user.kubeconfig(&self.place)
     }
 
+    /// KEDA's operator on one namespace. It ends with what is returned.
+    pub(crate) fn operator(&self, namespace: &str) -> Process {
+        Process::start(&mut self.place.operator(namespace), &self.file(&format!("operator-{namespace}.log")))
+    }
+
+    /// A path in the directory that goes away with the control plane.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.place.file(name)
+    }
+
     /// Ends the API server at once, with its watches and their cache. Nobody answers until it is started again.
     pub(crate) async fn kill_api_server(&self) {
         self.api_server.lock().await.kill();

@@ -120,19 +120,28 @@ impl Kubelet {
     }
 
     async fn live(&self, pod: &str, phase: &str, life: Life) {
-        self.bind(pod).await;
-        let status = self.status(pod, phase, life).await;
-        self.set(pod, &status).await;
+        self.try_live(pod, phase, life).await.unwrap();
+    }
+
+    /// A pod lives so from now on, if the API server takes it.
+    pub(crate) async fn try_live(&self, pod: &str, phase: &str, life: Life) -> kube::Result<()> {
+        self.try_bind(pod).await?;
+        let status = containers::status(&self.pods.get(pod).await?, phase, life);
+        self.try_set(pod, &status).await
     }
 
     async fn status(&self, pod: &str, phase: &str, life: Life) -> Value {
         containers::status(&self.pods.get(pod).await.unwrap(), phase, life)
     }
 
-    /// What the scheduler does with a pod that has no node yet.
     async fn bind(&self, pod: &str) {
-        if self.pods.get(pod).await.unwrap().spec.unwrap().node_name.is_some() {
-            return;
+        self.try_bind(pod).await.unwrap();
+    }
+
+    /// What the scheduler does with a pod that has no node yet.
+    async fn try_bind(&self, pod: &str) -> kube::Result<()> {
+        if self.pods.get(pod).await?.spec.unwrap().node_name.is_some() {
+            return Ok(());
         }
         let binding = json!({
             "apiVersion": "v1",
@@ -140,12 +149,17 @@ impl Kubelet {
             "metadata": { "name": pod },
             "target": { "apiVersion": "v1", "kind": "Node", "name": NODE },
         });
-        let _: Value = self.pods.create_subresource("binding", pod, &PostParams::default(), &binding).await.unwrap();
+        let _: Value = self.pods.create_subresource("binding", pod, &PostParams::default(), &binding).await?;
+        Ok(())
     }
 
     async fn set(&self, pod: &str, status: &Value) {
+        self.try_set(pod, status).await.unwrap();
+    }
+
+    async fn try_set(&self, pod: &str, status: &Value) -> kube::Result<()> {
         let patch = Patch::Merge(json!({ "status": status }));
-        self.pods.patch_status(pod, &PatchParams::default(), &patch).await.unwrap();
+        self.pods.patch_status(pod, &PatchParams::default(), &patch).await.map(drop)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The three programs of a control plane, with the flags that let them run alone, as anybody, on loopback.
+//! The three programs of a control plane, and KEDA's operator, with the flags that let them run alone, as anybody, on loopback.
 
 use std::{
     fs,
@@ -98,6 +98,33 @@ impl Place {
             .args(["--leader-elect=false", "--authentication-skip-lookup", "--bind-address=127.0.0.1", "--secure-port=0"])
             // The default of 20 requests a second is for a cluster that others use, too.
             .args(["--kube-api-qps=1000", "--kube-api-burst=1000"])
+            .arg("--kubeconfig")
+            .arg(User::Admin.kubeconfig(self));
+        command
+    }
+
+    /// What starts KEDA's operator on one namespace.
+    pub(crate) fn operator(&self, namespace: &str) -> Command {
+        let certificates = self.file("operator-certificates");
+        fs::create_dir_all(&certificates).unwrap();
+        // Only its metrics server would use them.
+        let pair = rcgen::generate_simple_self_signed(["keda-operator".to_owned()]).unwrap();
+        for (name, pem) in
+            [("ca.crt", pair.cert.pem()), ("tls.crt", pair.cert.pem()), ("tls.key", pair.signing_key.serialize_pem())]
+        {
+            fs::write(certificates.join(name), pem).unwrap();
+        }
+        let [metrics_service] = free_ports();
+        let mut command = Command::new(self.programs.join("keda-operator"));
+        command
+            .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
+            .env("POD_NAMESPACE", "keda")
+            .env("WATCH_NAMESPACE", namespace)
+            .args(["--leader-elect=false", "--enable-apiservice-patching=false", "--enable-webhook-patching=false"])
+            .args(["--metrics-bind-address=0", "--health-probe-bind-address=0"])
+            .arg(format!("--metrics-service-bind-address=127.0.0.1:{metrics_service}"))
+            .arg("--cert-dir")
+            .arg(certificates)
             .arg("--kubeconfig")
             .arg(User::Admin.kubeconfig(self));
         command
