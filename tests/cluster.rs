@@ -1,4 +1,5 @@
-//! The scaler's view of a cluster against a real one: Kubernetes' own API server and controller manager, with KEDA's CRDs.
+//! The scaler in a real cluster: Kubernetes' own API server and controller manager, with KEDA's CRDs. What it sees of it, and
+//! with KEDA's own operator what comes of what it says.
 //!
 //! ```sh
 //! .ci/control-plane                # builds what is needed, and runs all cases

@@ -1,5 +1,6 @@
 //! A Kubernetes control plane of our own: etcd, the API server and the controller manager, with KEDA's CRDs. There is no
-//! kubelet, so pods live as [`kubelet`](super::kubelet) says, and no KEDA, so Jobs come as [`keda`](super::keda) says.
+//! kubelet, so pods live as [`kubelet`](super::kubelet) says. Jobs come as [`keda`](super::keda) says, or from KEDA's own
+//! operator, where a case starts it.
 
 use std::path::{Path, PathBuf};
 
