@@ -152,7 +152,7 @@ func TestSideBySide(t *testing.T) {
 	})
 	table := tabulate(rows)
 	t.Logf("\n%s", table)
-	if *markdown != "" && !t.Failed() {
+	if *markdown != "" {
 		if err := os.WriteFile(*markdown, []byte(preface(*seeds)+table+afterword(rows)), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -173,9 +173,14 @@ func judge(t *testing.T, row row) {
 	if ours.surplus > builtin.surplus {
 		t.Errorf("%s: %d surplus agents, and %d with the built-in scaler", row.of.name, ours.surplus, builtin.surplus)
 	}
-	if late := ours.wait(0.95) - builtin.wait(0.95); late > interval && builtin.surplus <= ours.surplus {
+	if late := ours.wait(0.95) - builtin.wait(0.95); late > interval && !buys(row) {
 		t.Errorf("%s: the wait's p95 is %.1f s later than with the built-in scaler, which buys it with nothing", row.of.name, late)
 	}
+}
+
+// buys says whether the built-in scaler starts agents that nobody needs, or lets agents idle that nobody needs yet.
+func buys(row row) bool {
+	return row.builtin.surplus > row.ours.surplus || row.builtin.idle > 2*row.ours.idle
 }
 
 func tabulate(rows []row) string {
@@ -210,7 +215,8 @@ func preface(seeds int) string {
 
 The same workloads with this scaler and with KEDA 2.21.0's own `+"`azure-pipelines`"+` scaler: KEDA's own scale loop and executor,
 polled every second, over a fake API server; pods run after 2 s and register after another second unless the scenario says
-otherwise. Azure DevOps is the simulated organization of `+"`azp-scaler simulate`"+`, which has no history of finished jobs and
+otherwise. This scaler runs without the cluster's view, and with a `+"`fresh_for`"+` of %s: a fifth of the polling interval, as the
+default is of the README's 5 s. Azure DevOps is the simulated organization of `+"`azp-scaler simulate`"+`, which has no history of finished jobs and
 answers without compression: a real pool's answers are larger. Means of %d seeds; the waits are those of all seeds together,
 the peak is the highest. Idle agent-seconds are those of started agents, until 5 s after the last job. Surplus is an agent that
 ran no job. The built-in scaler computes inside KEDA's process, so its share of the CPU is not told apart.
@@ -221,16 +227,17 @@ Measured by, and written with, after `+"`cargo build --release`"+`:
 cd tests/keda && go test ./conformance -run TestSideBySide -timeout 60m -seeds %d -markdown ../../../docs/comparison.md
 `+"```"+`
 
-`, seeds, seeds)
+`, *freshFor, seeds, seeds)
 }
 
 func afterword(rows []row) string {
 	var text strings.Builder
 	for _, row := range rows {
 		earlier := row.ours.wait(0.95) - row.builtin.wait(0.95)
-		if earlier > interval && row.builtin.surplus > row.ours.surplus {
-			fmt.Fprintf(&text, "- %s: the built-in scaler's p95 is %.1f s earlier, for %.1f surplus agents instead of %.1f",
-				row.of.name, earlier, float64(row.builtin.surplus)/float64(row.builtin.runs), float64(row.ours.surplus)/float64(row.ours.runs))
+		if earlier > interval && buys(row) {
+			fmt.Fprintf(&text, "- %s: the built-in scaler's p95 is %.1f s earlier, for %.1f surplus agents instead of %.1f and %.0f idle agent-seconds instead of %.0f",
+				row.of.name, earlier, float64(row.builtin.surplus)/float64(row.builtin.runs), float64(row.ours.surplus)/float64(row.ours.runs),
+				row.builtin.idle/float64(row.builtin.runs), row.ours.idle/float64(row.ours.runs))
 			if row.of.buys != "" {
 				fmt.Fprintf(&text, " (%s)", row.of.buys)
 			}
@@ -240,5 +247,5 @@ func afterword(rows []row) string {
 	if text.Len() == 0 {
 		return "\nIn no scenario is the built-in scaler's wait (p95) shorter by more than a polling interval.\n"
 	}
-	return "\nWhere the built-in scaler buys a shorter wait with surplus agents:\n\n" + text.String()
+	return "\nWhere the built-in scaler buys a shorter wait with agents:\n\n" + text.String()
 }

@@ -19,7 +19,7 @@ type setting struct {
 }
 
 // places bounds how many cases run at once: each has two processes and polls every second.
-var places = make(chan struct{}, 16)
+var places = make(chan struct{}, 40)
 
 func place(t *testing.T) {
 	t.Parallel()
