@@ -12,7 +12,12 @@ mod keys;
 mod matching;
 mod strategy;
 
-use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+    str::FromStr,
+    sync::Arc,
+};
 
 pub use fault::BadMetadata;
 use keys::{KEYS, Role, role};
@@ -234,6 +239,12 @@ fn object(field: &'static str, value: &str) -> Result<Arc<str>, BadMetadata> {
         return Err(BadMetadata::NotAnObject { field, value: shown(value) });
     }
     Ok(value.into())
+}
+
+/// The metric's name of metadata that may be refused: that of the pool, as far as one is named.
+pub(super) fn metric_name_at_least(metadata: &HashMap<String, String>) -> String {
+    let pool = ["poolName", "poolID"].into_iter().find_map(|key| metadata.get(key));
+    metric_name(pool.map_or("", String::as_str).trim())
 }
 
 /// A metric's name that Kubernetes takes: lower-case letters, digits and single dashes.

@@ -2,8 +2,9 @@
 //! of calls at once, with its status counted.
 //!
 //! KEDA puts no deadline on its calls and stalls a ScaledJob while one hangs; the deadline is ours, whatever happens.
-//! The specs follow from the metadata alone: KEDA drops a trigger in silence when it gets none, so no failure of Azure
-//! may reach them.
+//! KEDA drops a trigger in silence when it gets no specs, and then asks nothing more. So no failure of Azure may reach
+//! them, and metadata that is refused has specs, too: the refusal is the answer to the question that follows, `GetMetrics`,
+//! which KEDA tells the user in an event.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -16,9 +17,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Request as Call, Response, Status, async_trait};
 
 use super::{
-    Fault, Organizations, Request,
+    Fault, Organizations,
     asker::{Asker, FaultLog},
     fault::label,
+    metadata::metric_name_at_least,
     questions::Questions,
     streams::follow_activity,
 };
@@ -181,9 +183,13 @@ impl ExternalScaler for Service {
     async fn get_metric_spec(&self, call: Call<ScaledObjectRef>) -> Reply<GetMetricSpecResponse> {
         let reference = Some(call.into_inner());
         let asker = self.questions.faults.asker(reference.as_ref());
+        let name = reference.as_ref().map(|reference| metric_name_at_least(&reference.scaler_metadata));
         let reading = async { self.questions.read(reference) };
-        let (request, _) = self.account(Method::GetMetricSpec, &asker, reading).await?;
-        Ok(Response::new(spec(&request)))
+        let specs = match self.account(Method::GetMetricSpec, &asker, reading).await {
+            Ok((request, _)) => spec(request.metric_name, request.trigger.target),
+            Err(_) => spec(name.unwrap_or_default(), 1),
+        };
+        Ok(Response::new(specs))
     }
 
     async fn get_metrics(&self, call: Call<GetMetricsRequest>) -> Reply<GetMetricsResponse> {
@@ -208,7 +214,7 @@ impl ExternalScaler for Service {
         let (request, place) = self.account(Method::StreamMetricSpec, &asker, reading).await?;
         Ok(Response::new(self.stream(place, |sender| async move {
             // Other metadata comes with another call, so these specs never change.
-            if sender.send(Ok(spec(&request))).await.is_ok() {
+            if sender.send(Ok(spec(request.metric_name, request.trigger.target))).await.is_ok() {
                 sender.closed().await;
             }
         })))
@@ -216,14 +222,9 @@ impl ExternalScaler for Service {
 }
 
 /// What KEDA scales by, in both fields: older KEDA reads only the integer.
-fn spec(request: &Request) -> GetMetricSpecResponse {
-    let target = request.trigger.target;
+fn spec(metric_name: String, target: u32) -> GetMetricSpecResponse {
     GetMetricSpecResponse {
-        metric_specs: vec![MetricSpec {
-            metric_name: request.metric_name.clone(),
-            target_size: target.into(),
-            target_size_float: target.into(),
-        }],
+        metric_specs: vec![MetricSpec { metric_name, target_size: target.into(), target_size_float: target.into() }],
     }
 }
 
