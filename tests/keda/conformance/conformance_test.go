@@ -157,7 +157,3 @@ func TestARestartInMidBurstStartsNoAgentTwice(t *testing.T) {
 		t.Errorf("%d agents for 12 jobs, %d at once where 4 may be", created, peak)
 	}
 }
-
-func TestTLS(t *testing.T) {
-	t.Skip("azp-scaler can't serve TLS yet: caCert, tlsClientCert and tlsClientKey of a TriggerAuthentication are not tried")
-}

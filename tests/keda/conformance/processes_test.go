@@ -111,12 +111,14 @@ type scaler struct {
 	process      *process
 	organization string
 	grpc, http   string
+	// variables are settings beyond the usual ones.
+	variables []string
 	// computed is the time that processes before this one have used.
 	computed time.Duration
 }
 
-func startScaler(t testing.TB, organization string) *scaler {
-	s := &scaler{t: t, organization: organization, grpc: "127.0.0.1:0", http: "127.0.0.1:0"}
+func startScaler(t testing.TB, organization string, variables ...string) *scaler {
+	s := &scaler{t: t, organization: organization, grpc: "127.0.0.1:0", http: "127.0.0.1:0", variables: variables}
 	s.begin()
 	t.Cleanup(func() {
 		s.stop()
@@ -130,7 +132,7 @@ func startScaler(t testing.TB, organization string) *scaler {
 func (s *scaler) begin() {
 	s.t.Helper()
 	var serving struct{ Message, Grpc, HTTP string }
-	started, err := start([]string{"serve"}, []string{
+	started, err := start([]string{"serve"}, append([]string{
 		"AZP_URL=" + s.organization,
 		"AZP_TOKEN=" + token,
 		"AZP_SCALER__GRPC__LISTEN=" + s.grpc,
@@ -138,7 +140,7 @@ func (s *scaler) begin() {
 		"AZP_SCALER__DECISIONS__SETTLE=1s",
 		"AZP_SCALER__KUBERNETES__VIEW=off",
 		"AZP_SCALER__POLLING__FRESH_FOR=" + *freshFor,
-	}, false, func(line []byte) bool {
+	}, s.variables...), false, func(line []byte) bool {
 		return json.Unmarshal(line, &serving) == nil && serving.Message == "serving"
 	})
 	if err != nil {
