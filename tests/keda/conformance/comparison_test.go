@@ -168,9 +168,13 @@ func TestSideBySide(t *testing.T) {
 // interval is KEDA's polling interval in seconds.
 const interval = 1.0
 
+// stale is the part of the jobs for which an agent too many may start without the cluster's view: an agent that the answer
+// counted may have left before KEDA counts its Kubernetes Jobs. The built-in scaler asks Azure at each poll.
+const stale = 0.05
+
 func judge(t *testing.T, row row) {
 	ours, builtin := row.ours, row.builtin
-	if ours.surplus > builtin.surplus {
+	if ours.surplus > builtin.surplus+int(math.Ceil(stale*float64(ours.jobs))) {
 		t.Errorf("%s: %d surplus agents, and %d with the built-in scaler", row.of.name, ours.surplus, builtin.surplus)
 	}
 	if late := ours.wait(0.95) - builtin.wait(0.95); late > interval+row.of.slack && !buys(row) {
