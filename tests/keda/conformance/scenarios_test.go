@@ -25,6 +25,9 @@ type scenario struct {
 	script func(r *run)
 	// buys says in a few words why the built-in's waits may be shorter: with surplus agents.
 	buys string
+	// slack is by how many seconds, beyond a polling interval, this scaler's waits may be longer, and why.
+	slack  float64
+	excuse string
 }
 
 // An offer is a ScaledJob as both triggers say it.
@@ -126,7 +129,7 @@ func scenarios() []scenario {
 			r.wait(1500 * time.Millisecond)
 			r.restart()
 			r.queue(10, 3*second, "docker")
-		}},
+		}, slack: 3, excuse: "it starts, KEDA waits a second before it connects again, and the pool settles for a second"},
 	}
 }
 
