@@ -41,7 +41,7 @@ impl Organization {
     /// Somebody queues so many jobs that each run for so long.
     pub(crate) async fn queue(&self, count: u32, demands: &[&str], runs_for: Duration) {
         let jobs = json!({
-            "pool": POOL, "count": count, "demands": demands, "duration_ms": runs_for.as_millis() as u64,
+            "pool": POOL, "count": count, "demands": demands, "duration_ms": u64::try_from(runs_for.as_millis()).unwrap(),
         });
         self.send(Method::POST, "jobs", Some(jobs)).await;
     }
