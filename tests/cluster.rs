@@ -34,6 +34,8 @@ mod organization;
 mod process;
 #[path = "cluster/programs.rs"]
 mod programs;
+#[path = "cluster/published.rs"]
+mod published;
 #[path = "cluster/rbac.rs"]
 mod rbac;
 #[path = "cluster/replica.rs"]

@@ -8,6 +8,8 @@ mod ground;
 mod leases;
 #[path = "cases/lives.rs"]
 mod lives;
+#[path = "cases/manifests.rs"]
+mod manifests;
 #[path = "cases/many.rs"]
 mod many;
 #[path = "cases/operated.rs"]
@@ -64,6 +66,9 @@ cases! {
         the_api_server_comes_back_where_it_was,
         a_frozen_api_server_is_silent_and_goes_on,
         a_watch_from_before_a_compaction_is_gone;
+    Alone manifests:
+        every_published_object_is_taken,
+        pods_are_admitted_at_the_level_that_their_page_claims;
     Alone lives:
         a_job_succeeds,
         a_job_fails,
