@@ -6,8 +6,8 @@
 //! .ci/control-plane restart        # those with `restart` in their name
 //! ```
 //!
-//! Cases run one after the other on one control plane, each in a namespace of its own. Where nobody has built a control
-//! plane, this says so and passes.
+//! Cases run on one control plane, each in a namespace of its own: those with KEDA's operator some at a time, all others one
+//! after the other. Where nobody has built a control plane, this says so and passes.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 #![expect(clippy::print_stdout, reason = "the report is for people")]
@@ -34,6 +34,8 @@ mod organization;
 mod process;
 #[path = "cluster/programs.rs"]
 mod programs;
+#[path = "cluster/published.rs"]
+mod published;
 #[path = "cluster/rbac.rs"]
 mod rbac;
 #[path = "cluster/replica.rs"]
@@ -57,16 +59,22 @@ use std::{
     sync::Arc,
 };
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::Instant,
 };
 
-use self::{cases::CASES, control_plane::ControlPlane, world::World};
+use self::{
+    cases::{CASES, Case, Company},
+    control_plane::ControlPlane,
+    world::World,
+};
 
 /// Where the programs of the control plane are, from `.ci/control-plane`.
 const PROGRAMS: &str = "AZP_SCALER_CONTROL_PLANE";
+/// How many cases run at the same time, of those that bear it: each has an operator and a scaler of its own.
+const AT_A_TIME: usize = 4;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -92,20 +100,26 @@ async fn run(programs: &Path, filter: &str) -> ExitCode {
     let started = Instant::now();
     let control_plane = Arc::new(ControlPlane::start(programs).await);
     println!("a control plane came up in {:.1?}", started.elapsed());
-    let (mut passed, mut failed) = (0, 0);
-    for case in &chosen {
-        let started = Instant::now();
-        let world = World::new(Arc::clone(&control_plane), case.name).await;
-        // One that panics does not end the others.
-        let result = AssertUnwindSafe((case.run)(world)).catch_unwind().await;
-        let verdict = if result.is_ok() { "ok" } else { "FAILED" };
-        println!("case {} ... {verdict} ({:.1?})", case.name, started.elapsed());
-        *(if result.is_ok() { &mut passed } else { &mut failed }) += 1;
-    }
+    let (together, alone): (Vec<_>, Vec<_>) = chosen.iter().partition(|case| case.company == Company::Together);
+    let alone = stream::iter(alone).map(|case| holds(case, &control_plane)).buffered(1);
+    let together = stream::iter(together).map(|case| holds(case, &control_plane)).buffer_unordered(AT_A_TIME);
+    let verdicts: Vec<bool> = alone.chain(together).collect().await;
+    let passed = verdicts.iter().filter(|holds| **holds).count();
+    let failed = verdicts.len() - passed;
     // As libtest says it: `.ci/parts.sh` counts these lines.
     let (verdict, filtered) = (if failed == 0 { "ok" } else { "FAILED" }, CASES.len() - chosen.len());
     println!(
         "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; {filtered} filtered out"
     );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs a case, and says whether it holds. One that panics does not end the others.
+async fn holds(case: &Case, control_plane: &Arc<ControlPlane>) -> bool {
+    let started = Instant::now();
+    let world = World::new(Arc::clone(control_plane), case.name).await;
+    let result = AssertUnwindSafe((case.run)(world)).catch_unwind().await;
+    let verdict = if result.is_ok() { "ok" } else { "FAILED" };
+    println!("case {} ... {verdict} ({:.1?})", case.name, started.elapsed());
+    result.is_ok()
 }

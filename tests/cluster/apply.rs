@@ -21,6 +21,15 @@ pub(crate) async fn apply_yaml(client: &Client, yaml: &str) -> Result<Vec<Dynami
 
 /// Applies one object.
 pub(crate) async fn apply(client: &Client, object: &Value) -> Result<DynamicObject> {
+    send(client, object, &PatchParams::apply("tests").force().validation_strict()).await
+}
+
+/// Lets the API server judge one object as if it were applied, and keep nothing: `--dry-run=server`.
+pub(crate) async fn try_out(client: &Client, object: &Value) -> Result<DynamicObject> {
+    send(client, object, &PatchParams::apply("tests").force().validation_strict().dry_run()).await
+}
+
+async fn send(client: &Client, object: &Value, parameters: &PatchParams) -> Result<DynamicObject> {
     let types: TypeMeta = serde_json::from_value(object.clone()).unwrap();
     let kind = GroupVersionKind::try_from(types).unwrap();
     let (resource, capabilities) = pinned_kind(client, &kind).await?;
@@ -30,6 +39,5 @@ pub(crate) async fn apply(client: &Client, object: &Value) -> Result<DynamicObje
         (Scope::Namespaced, None) => Api::default_namespaced_with(client.clone(), &resource),
         (Scope::Cluster, _) => Api::all_with(client.clone(), &resource),
     };
-    let parameters = PatchParams::apply("tests").force().validation_strict();
-    api.patch(metadata["name"].as_str().unwrap(), &parameters, &Patch::Apply(object)).await
+    api.patch(metadata["name"].as_str().unwrap(), parameters, &Patch::Apply(object)).await
 }

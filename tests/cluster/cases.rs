@@ -8,6 +8,8 @@ mod ground;
 mod leases;
 #[path = "cases/lives.rs"]
 mod lives;
+#[path = "cases/manifests.rs"]
+mod manifests;
 #[path = "cases/many.rs"]
 mod many;
 #[path = "cases/operated.rs"]
@@ -31,18 +33,32 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Panics where it does not hold.
     pub(crate) run: fn(World) -> LocalBoxFuture<'static, ()>,
+    /// How it bears others.
+    pub(crate) company: Company,
+}
+
+/// How a case bears others at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// It does something to the control plane, or to what all cases have in common, or measures.
+    Alone,
+    /// It keeps to its namespace, and mostly waits.
+    Together,
 }
 
 macro_rules! cases {
-    ($($room:ident: $($name:ident),+;)+) => {
+    ($($company:ident $room:ident: $($name:ident),+;)+) => {
         /// All of them.
-        pub(crate) const CASES: &[Case] =
-            &[$($(Case { name: stringify!($name), run: |world| Box::pin($room::$name(world)) }),+),+];
+        pub(crate) const CASES: &[Case] = &[$($(Case {
+            name: stringify!($name),
+            run: |world| Box::pin($room::$name(world)),
+            company: Company::$company,
+        }),+),+];
     };
 }
 
 cases! {
-    ground:
+    Alone ground:
         it_is_the_release_we_asked_for,
         a_scaled_job_is_taken,
         an_unknown_field_is_refused,
@@ -50,7 +66,10 @@ cases! {
         the_api_server_comes_back_where_it_was,
         a_frozen_api_server_is_silent_and_goes_on,
         a_watch_from_before_a_compaction_is_gone;
-    lives:
+    Alone manifests:
+        every_published_object_is_taken,
+        pods_are_admitted_at_the_level_that_their_page_claims;
+    Alone lives:
         a_job_succeeds,
         a_job_fails,
         an_evicted_pod_is_replaced,
@@ -59,40 +78,41 @@ cases! {
         conditions_say_what_is_pending,
         a_deleted_pod_fails_its_job,
         a_scaled_job_takes_its_jobs_along;
-    rights:
+    Alone rights:
         the_shipped_rbac_is_enough,
         no_rule_of_the_shipped_rbac_is_idle,
         the_service_account_may_do_nothing_else,
         rights_taken_away_are_a_loss_until_they_are_back;
-    troubles:
+    Alone troubles:
         each_trouble_has_its_reason,
         a_job_out_of_time_says_so_after_its_pods_are_gone;
-    edits:
+    Alone edits:
         an_edited_scaled_job_is_followed_amid_a_burst,
         a_scaled_job_that_asks_another_scaler_is_not_ours,
         a_deleted_scaled_job_is_gone_with_its_jobs;
-    replicas:
+    Alone replicas:
         two_replicas_show_the_same,
         a_scaler_that_restarts_amid_a_burst_misses_nothing;
-    outages:
+    Alone outages:
         an_api_server_that_is_away_is_a_loss,
         an_api_server_that_restarts_is_followed,
         what_happens_while_the_wire_is_cut_is_seen_after_it,
         a_short_cut_is_no_loss_and_hides_nothing,
         a_compacted_history_is_listed_again,
         a_frozen_api_server_is_a_loss_within_15_s;
-    leases:
+    Alone leases:
         no_rule_of_the_lease_is_idle,
         one_leads_and_hands_over_when_it_stops,
         another_leads_when_one_is_killed;
-    many:
+    Alone many:
         five_hundred_jobs_are_counted_as_keda_counts_them;
-    operated:
+    Alone operated:
+        keda_goes_on_when_the_api_server_is_restarted;
+    Together operated:
         keda_starts_an_agent_for_each_job,
         keda_starts_one_agent_for_a_job_that_three_scaled_jobs_fit,
         keda_starts_no_agent_twice_under_accurate_while_agents_are_slow,
         keda_keeps_idle_agents_beside_those_that_work,
-        keda_goes_on_when_the_api_server_is_restarted,
         keda_goes_on_when_its_operator_is_restarted,
         keda_goes_on_when_the_scaler_is_restarted,
         keda_is_led_from_one_replica_to_the_next_in_a_burst,

@@ -64,6 +64,32 @@ impl Installation {
         manifest
     }
 
+    /// What KEDA counted and created, and what the scaler said, for whoever looks for the reason of a failure.
+    pub(crate) fn story(&self) -> String {
+        let keda = self.operator.said(&["Scaling Jobs", "Creating jobs", "Created jobs", "ERROR"]);
+        format!("KEDA:\n{keda}the scaler:\n{}", self.scaler.said())
+    }
+
+    /// How many Jobs KEDA has created a second time, since it did not see yet those that it had just created. It counts what
+    /// its watch has brought it, which can be seconds old after the API server was away: then no number that it is told would
+    /// be right.
+    pub(crate) fn started_twice(&self) -> usize {
+        let said = self.operator.said(&["Number of running Jobs", "Created jobs"]);
+        let (mut running, mut created, mut twice) = (0, 0, 0);
+        let mut saw_none = false;
+        for line in said.lines() {
+            let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+            if let Some(seen) = line["Number of running Jobs"].as_u64() {
+                saw_none = created > 0 && seen <= running;
+                (running, created) = (seen, 0);
+            } else if let Some(count) = line["Number of jobs"].as_u64() {
+                created = count;
+                twice += if saw_none { count } else { 0 };
+            }
+        }
+        usize::try_from(twice).unwrap()
+    }
+
     pub(crate) async fn apply(&self, manifest: &Value) {
         self.world.keda.apply(manifest).await;
     }

@@ -46,6 +46,13 @@ impl Process {
         assert!(sent.unwrap().success(), "SIG{name} can't be sent");
     }
 
+    /// The lines of its log that have one of these words in them.
+    pub(crate) fn said(&self, words: &[&str]) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines = log.lines().filter(|line| words.iter().any(|word| line.contains(word)));
+        lines.map(|line| format!("  {line}\n")).collect()
+    }
+
     /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();

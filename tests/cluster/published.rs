@@ -1,0 +1,88 @@
+//! Every Kubernetes object that the repository shows to its readers: the files below `manifests/`, and the YAML in its pages.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+/// What a page says before the name of a level of Pod Security admission.
+const LEVEL: &str = "Pod Security level: ";
+
+/// A file, or a piece of a page, that holds objects.
+#[derive(Debug)]
+pub(crate) struct Published {
+    /// Where it is, for people.
+    pub(crate) at: String,
+    /// What it holds.
+    pub(crate) objects: Vec<Value>,
+    /// The level of Pod Security admission at which its pods are admitted, as it says itself.
+    pub(crate) level: Option<String>,
+}
+
+impl Published {
+    /// Reads one; none where it is YAML of something else, such as the values of a chart.
+    fn read(at: String, text: &str) -> Option<Self> {
+        let objects: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{at}: {error}"));
+        let is_object = |value: &Value| value["apiVersion"].is_string() && value["kind"].is_string();
+        let level = text.lines().find_map(|line| line.split_once(LEVEL)).map(|(_, level)| level.trim().to_owned());
+        objects.iter().all(is_object).then_some(Self { at, objects, level })
+    }
+
+    /// The pods that its objects make.
+    pub(crate) fn pods(&self) -> Vec<Value> {
+        self.objects.iter().filter_map(pod).collect()
+    }
+}
+
+/// All of them.
+pub(crate) fn all() -> Vec<Published> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifests = files(&root.join("manifests"), "yaml").into_iter().map(|path| {
+        let text = fs::read_to_string(&path).unwrap();
+        Published::read(name(root, &path), &text).unwrap_or_else(|| panic!("{}: no manifest", path.display()))
+    });
+    let pages = files(&root.join("docs"), "md").into_iter().chain([root.join("README.md")]).flat_map(|path| {
+        let (text, name) = (fs::read_to_string(&path).unwrap(), name(root, &path));
+        let pieces = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+        let pieces = pieces.enumerate().map(|(number, (piece, _))| (format!("{name}, YAML {}", number + 1), piece));
+        pieces.filter_map(|(at, piece)| Published::read(at, piece)).collect::<Vec<_>>()
+    });
+    manifests.chain(pages).collect()
+}
+
+/// The files below a folder whose names end so, in order.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn name(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap().display().to_string()
+}
+
+/// The pod that an object makes, if it makes any.
+fn pod(object: &Value) -> Option<Value> {
+    let spec = &object["spec"];
+    let template = match object["kind"].as_str().unwrap() {
+        "Pod" => object,
+        "ScaledJob" => &spec["jobTargetRef"]["template"],
+        "CronJob" => &spec["jobTemplate"]["spec"]["template"],
+        _ => &spec["template"],
+    };
+    let mut metadata = template["metadata"].as_object().cloned().unwrap_or_default();
+    metadata.insert("name".into(), object["metadata"]["name"].clone());
+    template["spec"]
+        .is_object()
+        .then(|| json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"] }))
+}
