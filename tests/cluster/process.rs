@@ -50,7 +50,7 @@ impl Process {
     pub(crate) fn said(&self, words: &[&str]) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines = log.lines().filter(|line| words.iter().any(|word| line.contains(word)));
-        lines.map(|line| format!("  {line}\n")).collect()
+        lines.flat_map(|line| ["  ", line, "\n"]).collect()
     }
 
     /// The end of its log.
