@@ -83,7 +83,7 @@ impl Installation {
     /// What KEDA counted and created, and what the scaler said, for whoever looks for the reason of a failure.
     pub(crate) fn story(&self) -> String {
         let keda = self.operator.said(&["Scaling Jobs", "Creating jobs", "Created jobs", "ERROR"]);
-        format!("KEDA:\n{keda}the scaler:\n{}", self.scaler.said())
+        format!("KEDA:\n{keda}\nthe scaler:\n{}", self.scaler.said())
     }
 
     /// How many Jobs KEDA has created a second time, since it did not see yet those that it had just created. It counts what
