@@ -18,6 +18,8 @@ mod operated;
 mod outages;
 #[path = "cases/replicas.rs"]
 mod replicas;
+#[path = "cases/replicated.rs"]
+mod replicated;
 #[path = "cases/rights.rs"]
 mod rights;
 #[path = "cases/troubles.rs"]
@@ -119,4 +121,7 @@ cases! {
         keda_lets_agents_work_when_their_scaled_job_is_edited,
         keda_starts_nothing_while_a_scaled_job_is_paused,
         jobs_of_a_scaled_job_that_is_deleted_go_to_the_next;
+    Together replicated:
+        keda_gets_one_answer_from_two_replicas,
+        keda_is_led_to_the_replica_that_leads;
 }

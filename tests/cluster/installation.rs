@@ -11,7 +11,8 @@ use super::{
     organization::{Organization, POOL},
     process::Process,
     rbac,
-    replica::{Replica, Service},
+    replica::{Options, Replica, Service},
+    within::within,
     world::World,
 };
 
@@ -21,13 +22,25 @@ pub(crate) struct Installation {
     pub(crate) organization: Arc<Organization>,
     pub(crate) nodes: Nodes,
     pub(crate) service: Service,
+    /// Another for the same scaler, which leads nowhere at first.
+    pub(crate) other_service: Service,
     pub(crate) scaler: Replica,
     pub(crate) operator: Process,
+    options: Options,
 }
 
 impl Installation {
     /// The scaler is ready and KEDA starts.
     pub(crate) async fn new(world: World, pace: Pace) -> Self {
+        Self::with(world, pace, false).await
+    }
+
+    /// The same, of a scaler whose replicas elect one of them.
+    pub(crate) async fn electing(world: World, pace: Pace) -> Self {
+        Self::with(world, pace, true).await
+    }
+
+    async fn with(world: World, pace: Pace, leader_election: bool) -> Self {
         rbac::apply_shipped(&world.client).await;
         let token = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "azp-token", "namespace": world.namespace },
@@ -37,16 +50,19 @@ impl Installation {
         let organization = Arc::new(Organization::new().await);
         let kubelet = Kubelet::new(world.client.clone(), &world.namespace);
         let nodes = Nodes::new(kubelet, Arc::clone(&organization), pace);
-        let service = Service::new().await;
-        let scaler = Replica::start(&world, &organization, &service.address, 1).await;
+        let (service, other_service) = (Service::new().await, Service::new().await);
+        let addresses = [&service, &other_service].map(|service| service.address.clone()).to_vec();
+        let options = Options { addresses, leader_election };
+        let scaler = Replica::start(&world, &organization, &options, 1).await;
+        within("the scaler to be ready", async || scaler.is_ready().await.then_some(())).await;
         service.leads_to(&scaler);
         let operator = world.control_plane.operator(&world.namespace);
-        Self { world, organization, nodes, service, scaler, operator }
+        Self { world, organization, nodes, service, other_service, scaler, operator, options }
     }
 
-    /// Starts another scaler for the same address, ready, that nobody is led to yet.
+    /// Starts another replica, that nobody is led to yet. It is ready, unless another one leads.
     pub(crate) async fn another_scaler(&self, number: u32) -> Replica {
-        Replica::start(&self.world, &self.organization, &self.service.address, number).await
+        Replica::start(&self.world, &self.organization, &self.options, number).await
     }
 
     /// The ScaledJob of `manifests/scaledjob.yaml` under another name, for this scaler, polled every second.
@@ -67,7 +83,7 @@ impl Installation {
     /// What KEDA counted and created, and what the scaler said, for whoever looks for the reason of a failure.
     pub(crate) fn story(&self) -> String {
         let keda = self.operator.said(&["Scaling Jobs", "Creating jobs", "Created jobs", "ERROR"]);
-        format!("KEDA:\n{keda}the scaler:\n{}", self.scaler.said())
+        format!("KEDA:\n{keda}\nthe scaler:\n{}", self.scaler.said())
     }
 
     /// How many Jobs KEDA has created a second time, since it did not see yet those that it had just created. It counts what

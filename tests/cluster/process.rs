@@ -49,8 +49,8 @@ impl Process {
     /// The lines of its log that have one of these words in them.
     pub(crate) fn said(&self, words: &[&str]) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines = log.lines().filter(|line| words.iter().any(|word| line.contains(word)));
-        lines.flat_map(|line| ["  ", line, "\n"]).collect()
+        let lines: Vec<_> = log.lines().filter(|line| words.iter().any(|word| line.contains(word))).collect();
+        lines.join("\n")
     }
 
     /// The end of its log.

@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use azp_scaler::protocol::{GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient};
 use serde_json::Value;
 use tokio::{
     io::copy_bidirectional,
@@ -18,10 +19,20 @@ use tokio::{
 use super::{
     organization::{Organization, TOKEN},
     process::Process,
+    rbac,
     users::User,
     within::within,
     world::World,
 };
+
+/// What all replicas of a case are told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// Where KEDA asks them.
+    pub(crate) addresses: Vec<String>,
+    /// Whether one of them leads, and the others are not ready.
+    pub(crate) leader_election: bool,
+}
 
 /// One that runs. It ends with this, as if it were killed.
 pub(crate) struct Replica {
@@ -32,13 +43,14 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// Starts one that serves an address, and waits until it is ready.
-    pub(crate) async fn start(world: &World, organization: &Organization, address: &str, number: u32) -> Self {
+    /// Starts one, and waits until it serves and sees the cluster.
+    pub(crate) async fn start(world: &World, organization: &Organization, options: &Options, number: u32) -> Self {
+        let Options { addresses, leader_election } = options;
         let file = |kind: &str| world.control_plane.file(&format!("scaler-{}-{number}.{kind}", world.namespace));
         let (settings, log) = (file("toml"), file("log"));
         let text = format!(
             "[grpc]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
-             [kubernetes]\nview = \"on\"\naddresses = [\"{address}\"]\n"
+             [kubernetes]\nview = \"on\"\naddresses = {addresses:?}\nleader_election = {leader_election}\n"
         );
         fs::write(&settings, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_azp-scaler"));
@@ -49,6 +61,9 @@ impl Replica {
             .env("AZP_URL", organization.url())
             .env("AZP_TOKEN", TOKEN)
             .env("KUBECONFIG", world.control_plane.kubeconfig(User::Scaler))
+            // As the downward API says them.
+            .env("POD_NAMESPACE", rbac::NAMESPACE)
+            .env("POD_NAME", format!("azp-scaler-{number}"))
             .env("RUST_LOG", "info");
         let mut process = Process::start(&mut command, &log);
         let (grpc, http) = within("the scaler to serve", async || {
@@ -64,6 +79,27 @@ impl Replica {
         })
         .await;
         replica
+    }
+
+    /// Whether Kubernetes would send KEDA to it.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.get(format!("http://{}/readyz", self.http)).send().await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// The number that it tells KEDA when it asks about a ScaledJob.
+    pub(crate) async fn tells(&self, scaled_job: &Value) -> f64 {
+        let metadata = &scaled_job["metadata"];
+        let reference = ScaledObjectRef {
+            name: metadata["name"].as_str().unwrap().to_owned(),
+            namespace: metadata["namespace"].as_str().unwrap().to_owned(),
+            scaler_metadata: serde_json::from_value(scaled_job["spec"]["triggers"][0]["metadata"].clone()).unwrap(),
+        };
+        let mut client = ExternalScalerClient::connect(format!("http://{}", self.grpc)).await.unwrap();
+        let specs = client.get_metric_spec(reference.clone()).await.unwrap().into_inner().metric_specs;
+        let metric_name = specs[0].metric_name.clone();
+        let question = GetMetricsRequest { scaled_object_ref: Some(reference), metric_name };
+        client.get_metrics(question).await.unwrap().into_inner().metric_values[0].metric_value_float
     }
 
     /// How often KEDA has asked it for a number.

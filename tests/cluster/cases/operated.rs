@@ -8,12 +8,12 @@ use serde_json::json;
 use crate::{installation::Installation, keda::scaled_jobs, nodes::Pace, within::becomes, world::World};
 
 /// Pods and agents as quick as on a node that has the image.
-const QUICK: Pace = Pace { start: Duration::from_millis(1_500), registration: Duration::from_millis(500) };
+pub(super) const QUICK: Pace = Pace { start: Duration::from_millis(1_500), registration: Duration::from_millis(500) };
 /// How long a job runs that is still running when something happens.
-const A_WHILE: Duration = Duration::from_secs(4);
+pub(super) const A_WHILE: Duration = Duration::from_secs(4);
 
 /// KEDA asks a few times more, and nothing more is started than these.
-async fn started_no_more_than(installed: &Installation, agents: usize) {
+pub(super) async fn started_no_more_than(installed: &Installation, agents: usize) {
     installed.scaler.asked_again(3).await;
     assert_eq!(installed.nodes.started(), agents, "{}", installed.story());
 }
