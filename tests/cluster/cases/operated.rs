@@ -169,10 +169,9 @@ pub(crate) async fn jobs_of_a_scaled_job_that_is_deleted_go_to_the_next(world: W
     let scaled_jobs = scaled_jobs(installed.world.client.clone(), &installed.world.namespace);
     scaled_jobs.delete("small", &DeleteParams::background()).await.unwrap();
     installed.apply(&installed.manifest("large", "docker, java")).await;
-    becomes("the jobs that are over", 3, async || {
-        installed.organization.jobs("done").await + installed.organization.jobs("lost").await
-    })
-    .await;
+    // The one that was running ends well or is lost with its agent, depending on how soon Kubernetes takes the pod away.
+    becomes("the number of jobs that wait", 0, || installed.organization.jobs("queued")).await;
+    started_no_more_than(&installed, 3).await;
     let started = ["small", "large"].map(|name| installed.nodes.started_for(name));
     assert_eq!(started, [1, 2], "{}", installed.story());
 }
