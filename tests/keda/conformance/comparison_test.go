@@ -228,7 +228,7 @@ ran no job. The built-in scaler computes inside KEDA's process, so its share of 
 Measured by, and written with, after `+"`cargo build --release`"+`:
 
 `+"```sh"+`
-cd tests/keda && go test ./conformance -run TestSideBySide -timeout 60m -seeds %d -markdown ../../../docs/comparison.md
+cd tests/keda && go test ./conformance -run TestSideBySide -timeout 60m -parallel 16 -seeds %d -markdown ../../../docs/comparison.md
 `+"```"+`
 
 `, *freshFor, seeds, seeds)
