@@ -6,6 +6,7 @@ mod demo;
 mod help;
 mod screen;
 mod serve;
+mod signals;
 mod simulate;
 mod view;
 

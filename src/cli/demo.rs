@@ -8,11 +8,11 @@ use std::{
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::SignalKind,
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{Failed, help, screen::Screen, view::Scene};
+use super::{Failed, help, screen::Screen, signals::Signals, view::Scene};
 use crate::{
     app::{self, demo::Demo as Running},
     config::LogFormat,
@@ -60,25 +60,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// What asks the demo to end: Control-C, Kubernetes and its like, a terminal that is closed.
-struct Signals([Signal; 3]);
-
-impl Signals {
-    /// From now on none of them ends the program by itself.
-    fn listen() -> Result<Self, Failed> {
-        let cant_listen = |error: io::Error| Failed::Run(format!("can't listen for signals: {error}"));
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let [interrupt, terminate, hangup] = kinds.map(|kind| signal(kind).map_err(cant_listen));
-        Ok(Self([interrupt?, terminate?, hangup?]))
-    }
-
-    async fn any(mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
+fn listen() -> Result<Signals, Failed> {
+    Signals::listen([SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])
 }
 
 /// Why the demo does not go on.
@@ -129,7 +112,7 @@ impl Demo {
     }
 
     async fn show(self, live: bool) -> Result<(), Cut> {
-        let signals = Signals::listen()?;
+        let signals = listen()?;
         let demo = Running::start(self.seed, app::clock()).await.map_err(|fault| Failed::Run(fault.to_string()))?;
         let page = demo.page();
         let ending = if live {

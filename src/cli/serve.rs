@@ -3,9 +3,9 @@
 use std::{env, path::PathBuf};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
-use super::{Failed, help};
+use super::{Failed, help, signals::Signals};
 use crate::{
     app::{self, Scaler},
     config::Settings,
@@ -35,18 +35,10 @@ impl Serve {
 }
 
 async fn serve(settings: &Settings) -> Result<(), Failed> {
-    let cant_listen = |error: std::io::Error| Failed::Run(format!("can't listen for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(cant_listen)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cant_listen)?;
+    let signals = Signals::listen([SignalKind::terminate(), SignalKind::interrupt()])?;
     let scaler = Scaler::start(settings, app::clock()).await.map_err(|fault| {
         let kind = if fault.is_configuration() { Failed::Usage } else { Failed::Run };
         kind(fault.to_string())
     })?;
-    let told = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    scaler.run_until(told).await.map_err(|ended| Failed::Run(ended.to_string()))
+    scaler.run_until(signals.any()).await.map_err(|ended| Failed::Run(ended.to_string()))
 }

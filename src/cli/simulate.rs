@@ -9,9 +9,9 @@ use std::{
 use clap::Args;
 use secrecy::SecretString;
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
-use super::{Failed, help};
+use super::{Failed, help, signals::Signals};
 use crate::{
     app,
     config::LogFormat,
@@ -67,9 +67,7 @@ impl Simulate {
     }
 
     async fn serve(self, token: SecretString) -> Result<(), Failed> {
-        let cant_listen = |error: io::Error| Failed::Run(format!("can't listen for signals: {error}"));
-        let mut terminate = signal(SignalKind::terminate()).map_err(cant_listen)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(cant_listen)?;
+        let signals = Signals::listen([SignalKind::terminate(), SignalKind::interrupt()])?;
         let plan = control::plan(self.seed, &self.organization, &self.pools);
         let world = LiveWorld::start_with_control(plan, self.listen, token, app::clock()).await.map_err(|error| {
             Failed::Run(format!("--listen: can't listen on `{}`: {error}: choose another address", self.listen))
@@ -82,10 +80,7 @@ impl Simulate {
         };
         let line = serde_json::to_string(&ready).map_err(|error| Failed::Run(format!("can't print: {error}")))?;
         writeln!(io::stdout().lock(), "{line}").map_err(|error| Failed::Run(format!("can't print: {error}")))?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.any().await;
         world.stop().await;
         Ok(())
     }
