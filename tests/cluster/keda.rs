@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::apply::apply;
 
 /// The label that ties Jobs and pods to their ScaledJob.
-const NAME_LABEL: &str = "scaledjob.keda.sh/name";
+pub(crate) const NAME_LABEL: &str = "scaledjob.keda.sh/name";
 
 /// KEDA on one namespace.
 pub(crate) struct Keda {

@@ -51,7 +51,7 @@ impl Kubelet {
             "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message,
             "lastTransitionTime": containers::now(),
         });
-        self.set(pod, &json!({ "phase": "Pending", "conditions": [scheduled] })).await;
+        self.set(pod, &json!({ "phase": "Pending", "conditions": [scheduled] })).await.unwrap();
     }
 
     /// A node was found and its container is being made: it stays pending.
@@ -93,8 +93,9 @@ impl Kubelet {
 
     /// The node puts it out.
     pub(crate) async fn evict(&self, pod: &str) {
-        self.bind(pod).await;
-        let mut status = self.status(pod, "Failed", Life::Ended { reason: "Error", exit_code: 137 }).await;
+        self.bind(pod).await.unwrap();
+        let seen = self.pods.get(pod).await.unwrap();
+        let mut status = containers::status(&seen, "Failed", Life::Ended { reason: "Error", exit_code: 137 });
         let message = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi.";
         status["reason"] = json!("Evicted");
         status["message"] = json!(message);
@@ -103,7 +104,7 @@ impl Kubelet {
             "lastTransitionTime": containers::now(),
         });
         status["conditions"].as_array_mut().unwrap().push(disrupted);
-        self.set(pod, &status).await;
+        self.set(pod, &status).await.unwrap();
     }
 
     /// Somebody deletes it, and it may go on for as long as its grace lasts: it is terminating, until [`gone`](Self::gone).
@@ -125,21 +126,13 @@ impl Kubelet {
 
     /// A pod lives so from now on, if the API server takes it.
     pub(crate) async fn try_live(&self, pod: &str, phase: &str, life: Life) -> kube::Result<()> {
-        self.try_bind(pod).await?;
+        self.bind(pod).await?;
         let status = containers::status(&self.pods.get(pod).await?, phase, life);
-        self.try_set(pod, &status).await
-    }
-
-    async fn status(&self, pod: &str, phase: &str, life: Life) -> Value {
-        containers::status(&self.pods.get(pod).await.unwrap(), phase, life)
-    }
-
-    async fn bind(&self, pod: &str) {
-        self.try_bind(pod).await.unwrap();
+        self.set(pod, &status).await
     }
 
     /// What the scheduler does with a pod that has no node yet.
-    async fn try_bind(&self, pod: &str) -> kube::Result<()> {
+    async fn bind(&self, pod: &str) -> kube::Result<()> {
         if self.pods.get(pod).await?.spec.unwrap().node_name.is_some() {
             return Ok(());
         }
@@ -153,11 +146,7 @@ impl Kubelet {
         Ok(())
     }
 
-    async fn set(&self, pod: &str, status: &Value) {
-        self.try_set(pod, status).await.unwrap();
-    }
-
-    async fn try_set(&self, pod: &str, status: &Value) -> kube::Result<()> {
+    async fn set(&self, pod: &str, status: &Value) -> kube::Result<()> {
         let patch = Patch::Merge(json!({ "status": status }));
         self.pods.patch_status(pod, &PatchParams::default(), &patch).await.map(drop)
     }

@@ -18,10 +18,8 @@ use tokio::{
     time::sleep,
 };
 
-use super::{containers::Life, kubelet::Kubelet, organization::Organization};
+use super::{containers::Life, keda::NAME_LABEL, kubelet::Kubelet, organization::Organization};
 
-/// The label that ties a pod to its ScaledJob.
-const NAME_LABEL: &str = "scaledjob.keda.sh/name";
 /// The variable of a container in which a ScaledJob's author says what its agents register with.
 const CAPABILITIES: &str = "CAPABILITIES";
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use azp_scaler::protocol::{GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient};
+use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::{
     io::copy_bidirectional,
@@ -40,6 +41,7 @@ pub(crate) struct Replica {
     log: PathBuf,
     http: SocketAddr,
     grpc: SocketAddr,
+    client: Client,
 }
 
 impl Replica {
@@ -71,7 +73,8 @@ impl Replica {
             served(&log)
         })
         .await;
-        let replica = Self { process, log, http, grpc };
+        let client = Client::builder().no_proxy().build().unwrap();
+        let replica = Self { process, log, http, grpc, client };
         within("the scaler to see the cluster", async || {
             let seen = replica.page("api/v1/pools").await?;
             let seen: Value = serde_json::from_str(&seen).ok()?;
@@ -83,8 +86,7 @@ impl Replica {
 
     /// Whether Kubernetes would send KEDA to it.
     pub(crate) async fn is_ready(&self) -> bool {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        client.get(format!("http://{}/readyz", self.http)).send().await.is_ok_and(|answer| answer.status().is_success())
+        self.get("readyz").await.is_some_and(|answer| answer.status().is_success())
     }
 
     /// The number that it tells KEDA when it asks about a ScaledJob.
@@ -135,8 +137,11 @@ impl Replica {
     }
 
     async fn page(&self, path: &str) -> Option<String> {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        client.get(format!("http://{}/{path}", self.http)).send().await.ok()?.text().await.ok()
+        self.get(path).await?.text().await.ok()
+    }
+
+    async fn get(&self, path: &str) -> Option<Response> {
+        self.client.get(format!("http://{}/{path}", self.http)).send().await.ok()
     }
 }
 
