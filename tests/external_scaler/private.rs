@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
-    time::{Instant, timeout},
+    task::yield_now,
+    time::{self, Instant, timeout},
 };
 use tonic::{
     Status,
@@ -149,13 +150,16 @@ async fn certificates_that_change_are_used_and_bad_ones_change_nothing() {
     assert_eq!(world.metrics.grpc.tls_reloads_total.with_label_values(&["failed"]).get(), 1, "told once");
 }
 
-/// Waits until the files were read again with this outcome so often.
+/// Lets the time pass after which the files are looked at again, and waits until they were read with this outcome so often.
 async fn counted(world: &World, outcome: &str, times: u64) {
+    time::pause();
+    time::advance(Duration::from_secs(5)).await;
+    time::resume();
     let count = || world.metrics.grpc.tls_reloads_total.with_label_values(&[outcome]).get();
     let deadline = Instant::now() + Duration::from_mins(1);
     while count() < times {
         assert!(Instant::now() < deadline, "never read again with `{outcome}`");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        yield_now().await;
     }
     assert_eq!(count(), times);
 }
