@@ -27,6 +27,10 @@ use tokio::{fs, sync::watch, time::sleep};
 
 use crate::metrics::Metrics;
 
+/// The settings, as messages name them.
+const CERTIFICATE: &str = "grpc.tls.certificate";
+const KEY: &str = "grpc.tls.key";
+const CLIENT_CA: &str = "grpc.tls.client_ca";
 /// How often the files are looked at. Kubernetes itself takes up to a minute to renew them.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -83,8 +87,8 @@ pub enum BadCertificates {
 #[derive(Debug)]
 pub struct Certificates {
     files: TlsFiles,
-    /// What the content came to that was last judged.
-    seen: u64,
+    /// What the content came to that was last judged; none where it could not be read.
+    seen: Option<u64>,
     current: watch::Sender<Arc<ServerConfig>>,
 }
 
@@ -105,7 +109,7 @@ impl Certificates {
     pub async fn load(files: TlsFiles) -> Result<Self, BadCertificates> {
         let content = Content::read(&files).await?;
         let current = watch::Sender::new(Arc::new(content.judge(&files)?));
-        Ok(Self { files, seen: content.mark(), current })
+        Ok(Self { files, seen: Some(content.mark()), current })
     }
 
     /// Those in use, as they change.
@@ -120,7 +124,7 @@ impl Certificates {
             sleep(LOOK_EVERY).await;
             // A file that is not there for a moment is about to be replaced; one that stays away is told once, too.
             let read = Content::read(&self.files).await;
-            let mark = read.as_ref().map_or(0, Content::mark);
+            let mark = read.as_ref().ok().map(Content::mark);
             if mark == self.seen {
                 continue;
             }
@@ -146,27 +150,26 @@ impl Content {
             fs::read(path).await.map_err(|reason| BadCertificates::Unreadable { key, path: path.clone(), reason })
         };
         Ok(Self {
-            certificate: read("grpc.tls.certificate", &files.certificate).await?,
-            key: read("grpc.tls.key", &files.key).await?,
+            certificate: read(CERTIFICATE, &files.certificate).await?,
+            key: read(KEY, &files.key).await?,
             client_ca: match &files.client_ca {
-                Some(path) => Some(read("grpc.tls.client_ca", path).await?),
+                Some(path) => Some(read(CLIENT_CA, path).await?),
                 None => None,
             },
         })
     }
 
-    /// Tells contents apart; never 0.
+    /// Tells contents apart.
     fn mark(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);
-        hasher.finish().max(1)
+        hasher.finish()
     }
 
     fn judge(&self, files: &TlsFiles) -> Result<ServerConfig, BadCertificates> {
-        let (key_of_certificate, key_of_key) = ("grpc.tls.certificate", "grpc.tls.key");
-        let chain = certificates(key_of_certificate, &files.certificate, &self.certificate)?;
+        let chain = certificates(CERTIFICATE, &files.certificate, &self.certificate)?;
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| BadCertificates::Empty {
-            key: key_of_key,
+            key: KEY,
             path: files.key.clone(),
             needed: "private key",
         })?;
@@ -176,15 +179,14 @@ impl Content {
             .expect("the provider knows the versions that are safe");
         let builder = match (&files.client_ca, &self.client_ca) {
             (Some(path), Some(pem)) => {
-                let key = "grpc.tls.client_ca";
                 let unusable = |reason: String| BadCertificates::Unusable {
-                    key,
+                    key: CLIENT_CA,
                     path: path.clone(),
                     reason,
                     mend: "write the certificates of the authorities of the clients into it",
                 };
                 let mut roots = RootCertStore::empty();
-                for certificate in certificates(key, path, pem)? {
+                for certificate in certificates(CLIENT_CA, path, pem)? {
                     roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
@@ -193,7 +195,7 @@ impl Content {
             _ => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| BadCertificates::Unusable {
-            key: key_of_key,
+            key: KEY,
             path: files.key.clone(),
             reason: error.to_string(),
             mend: "it must be the private key of the first certificate in `grpc.tls.certificate`",

@@ -54,13 +54,8 @@ pub async fn serve(listener: TcpListener, service: Service, certificates: Option
             None => pending().await,
         }
     };
-    let letting_in = async {
-        tokio::select! {
-            () = accepting => {}
-            () = keeping_fresh => {}
-        }
-        pending::<()>().await;
-    };
+    // It does not end before the serving does: certificates are kept fresh for ever.
+    let letting_in = async { tokio::join!(accepting, keeping_fresh) };
 
     let out_of_time = async {
         stop.cancelled().await;
@@ -70,7 +65,7 @@ pub async fn serve(listener: TcpListener, service: Service, certificates: Option
     };
     tokio::select! {
         outcome = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()) => outcome?,
-        () = letting_in => {}
+        _ = letting_in => {}
         () = out_of_time => tracing::warn!("gRPC clients keep connections open: stopping without waiting for them"),
     }
     streams.close();

@@ -69,11 +69,9 @@ impl Told {
 
     /// Writes to the log whose agents have ceased to come, and why, and whose come again.
     fn say(&mut self, decision: &Decision) {
-        let failing = |id: &ScaledJobId| {
-            let mut scaled_jobs = decision.scaled_jobs.iter();
-            scaled_jobs.any(|scaled_job| scaled_job.id == *id && scaled_job.starts != decision::Starts::Working)
-        };
-        for ScaledJobId { namespace, name } in self.failing.extract_if(.., |id| !failing(id)) {
+        let failing = decision.scaled_jobs.iter().filter(|made| made.starts != decision::Starts::Working);
+        let ids: BTreeSet<&ScaledJobId> = failing.clone().map(|scaled_job| &scaled_job.id).collect();
+        for ScaledJobId { namespace, name } in self.failing.extract_if(.., |id| !ids.contains(id)) {
             tracing::info!(
                 organization = &*self.organization,
                 pool = &*self.pool,
@@ -82,7 +80,7 @@ impl Told {
                 "one at a time is tried no more: its agents come again, or it is gone"
             );
         }
-        for scaled_job in decision.scaled_jobs.iter().filter(|made| made.starts != decision::Starts::Working) {
+        for scaled_job in failing {
             let ScaledJobId { namespace, name } = &scaled_job.id;
             if !self.failing.insert(scaled_job.id.clone()) {
                 continue;

@@ -236,9 +236,10 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
     let trigger = &*decided.trigger;
     let own = &decision.scaled_jobs[decided.scaled_job as usize];
     let capabilities = match decided.answer {
-        Ok(_) => &*decided.capabilities,
+        Ok(_) => &decided.capabilities,
         Err(_) => &trigger.capabilities,
-    };
+    }
+    .sorted();
     let answer = decided.answer.as_ref().ok();
     let (starts, starts_failing_since, next_probe) = match own.starts {
         Starts::Working => ("working", None, None),
@@ -255,11 +256,10 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
         scaled_job: (&own.id).into(),
         matching: if trigger.builtin.is_some() { "builtin" } else { "capabilities" },
         capability_origins: capabilities
-            .sorted()
-            .into_iter()
-            .filter_map(|(name, _)| Some((name, decided.origin(&name.into())?.label())))
+            .iter()
+            .filter_map(|(name, _)| Some((*name, decided.origin(&(*name).into())?.label())))
             .collect(),
-        capabilities: capabilities.sorted().into_iter().collect(),
+        capabilities: capabilities.into_iter().collect(),
         parent: match &trigger.builtin {
             Some(builtin) => builtin.parent.as_deref(),
             None => trigger.parent.as_ref().map(Caseless::as_str),
