@@ -49,14 +49,29 @@ func (c *cluster) has(words ...string) bool {
 	return false
 }
 
+// runs waits until so many jobs have run, each on an agent of its own.
+func (s setting) runs(t *testing.T, jobs int, within time.Duration, what string) {
+	t.Helper()
+	until(t, within, what, func() bool { return s.azure.state().count("done") == jobs })
+	if created, _ := s.cluster.jobs(); created != jobs {
+		t.Errorf("%d agents for %d jobs", created, jobs)
+	}
+}
+
+// saysTriggerError waits until KEDA says so of the ScaledJob.
+func (s setting) saysTriggerError(t *testing.T, name string, within time.Duration, what string) {
+	t.Helper()
+	until(t, within, what, func() bool {
+		_, reason := s.cluster.condition(name, "Ready")
+		return reason == "TriggerError"
+	})
+}
+
 func TestEachJobGetsOneAgent(t *testing.T) {
 	s := set(t)
 	s.cluster.apply(kind{name: "java", capabilities: java, maximum: 20, trigger: external(s.scaler.grpc, "linux", "java=17", 20)})
 	s.azure.queue("linux", 5, time.Second, "java -equals 17")
-	until(t, 40*time.Second, "all jobs have run", func() bool { return s.azure.state().count("done") == 5 })
-	if created, _ := s.cluster.jobs(); created != 5 {
-		t.Errorf("%d agents for 5 jobs", created)
-	}
+	s.runs(t, 5, 40*time.Second, "all jobs have run")
 }
 
 func TestABadTriggerIsAnEventWithItsMend(t *testing.T) {
@@ -92,18 +107,12 @@ func TestAnOutageIsAnErrorAndStartsNothing(t *testing.T) {
 	until(t, 20*time.Second, "an event tells the outage", func() bool {
 		return s.cluster.has("Warning", "KEDAScalerFailed", "503")
 	})
-	until(t, 10*time.Second, "KEDA says TriggerError", func() bool {
-		_, reason := s.cluster.condition("java", "Ready")
-		return reason == "TriggerError"
-	})
+	s.saysTriggerError(t, "java", 10*time.Second, "KEDA says TriggerError")
 	if created, _ := s.cluster.jobs(); created != 0 {
 		t.Errorf("%d agents were started while nothing was known", created)
 	}
 	s.azure.fail(0)
-	until(t, 60*time.Second, "all jobs have run after the outage", func() bool { return s.azure.state().count("done") == 3 })
-	if created, _ := s.cluster.jobs(); created != 3 {
-		t.Errorf("%d agents for 3 jobs", created)
-	}
+	s.runs(t, 3, 60*time.Second, "all jobs have run after the outage")
 }
 
 func TestAnOutageLaterKeepsAgentsAndStartsNoMore(t *testing.T) {
@@ -113,18 +122,12 @@ func TestAnOutageLaterKeepsAgentsAndStartsNoMore(t *testing.T) {
 	until(t, 20*time.Second, "both jobs run", func() bool { return s.azure.state().count("running") == 2 })
 	s.azure.fail(503)
 	s.azure.queue("linux", 3, time.Second)
-	until(t, 30*time.Second, "KEDA says TriggerError once what was known is too old", func() bool {
-		_, reason := s.cluster.condition("java", "Ready")
-		return reason == "TriggerError"
-	})
+	s.saysTriggerError(t, "java", 30*time.Second, "KEDA says TriggerError once what was known is too old")
 	if created, _ := s.cluster.jobs(); created != 2 {
 		t.Errorf("%d agents, 2 of them from before the outage", created)
 	}
 	s.azure.fail(0)
-	until(t, 60*time.Second, "all jobs have run after the outage", func() bool { return s.azure.state().count("done") == 5 })
-	if created, _ := s.cluster.jobs(); created != 5 {
-		t.Errorf("%d agents for 5 jobs", created)
-	}
+	s.runs(t, 5, 60*time.Second, "all jobs have run after the outage")
 }
 
 func TestFromEnvIsResolvedByKEDA(t *testing.T) {
@@ -139,10 +142,7 @@ func TestFromEnvIsResolvedByKEDA(t *testing.T) {
 		return s.cluster.has("Warning", "KEDAScalerFailed", "https://dev.azure.com/fabrikam")
 	})
 	s.azure.queue("linux", 2, time.Second, "java")
-	until(t, 40*time.Second, "all jobs have run", func() bool { return s.azure.state().count("done") == 2 })
-	if created, _ := s.cluster.jobs(); created != 2 {
-		t.Errorf("%d agents for 2 jobs", created)
-	}
+	s.runs(t, 2, 40*time.Second, "all jobs have run")
 }
 
 func TestARestartInMidBurstStartsNoAgentTwice(t *testing.T) {

@@ -102,6 +102,12 @@ func TestBuiltinMatchingCountsLikeKEDA(t *testing.T) {
 		}
 	}
 	compared, differing := 0, map[number]int{}
+	var wanted, got number
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("last KEDA counted %v, and this scaler %v", wanted, got)
+		}
+	})
 	for pool := range pools {
 		pool := fmt.Sprintf("pool-%d", pool)
 		azure.queue(pool, 1, time.Hour)
@@ -123,17 +129,10 @@ func TestBuiltinMatchingCountsLikeKEDA(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Both look at their own moment, and agents are given jobs while the pool fills up.
-			var wanted, got number
-			deadline := time.Now().Add(10 * time.Second)
-			for {
-				if wanted, got = ask(t, builtin), ask(t, external); wanted == got {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatalf("%v: KEDA counts %v, and this scaler %v", drawn, wanted, got)
-				}
-				time.Sleep(100 * time.Millisecond)
-			}
+			until(t, 10*time.Second, fmt.Sprintf("%v: both count the same", drawn), func() bool {
+				wanted, got = ask(t, builtin), ask(t, external)
+				return wanted == got
+			})
 			compared++
 			differing[wanted]++
 			_, _ = builtin.Close(context.Background()), external.Close(context.Background())
