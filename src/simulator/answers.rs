@@ -101,7 +101,7 @@ impl AgentDetails {
 
 /// The answer of `pools/{id}/jobrequests?completedRequestCount=0`.
 #[must_use]
-pub fn job_requests<'a>(world: &World, pool: &'a SimulatedPool) -> List<JobRequest<'a>> {
+pub fn job_requests<'a>(world: &'a World, pool: &'a SimulatedPool) -> List<JobRequest<'a>> {
     let answer = |request: &'a SimulatedRequest| JobRequest {
         read: job_request(world, pool, request),
         receive_time: request.received_at.map(|at| world.timestamp(at)),
@@ -114,14 +114,20 @@ pub fn job_requests<'a>(world: &World, pool: &'a SimulatedPool) -> List<JobReque
 
 /// One job request, as far as the client reads it.
 #[must_use]
-pub fn job_request<'a>(world: &World, pool: &'a SimulatedPool, request: &'a SimulatedRequest) -> wire::JobRequest<'a> {
+pub fn job_request<'a>(
+    world: &'a World,
+    pool: &'a SimulatedPool,
+    request: &'a SimulatedRequest,
+) -> wire::JobRequest<'a> {
+    // A job stays its agent's, though that is no longer registered, until Azure gives the job up.
+    let reserved = request.agent.and_then(|agent| pool.agents.get(&agent).or_else(|| world.agent_gone(agent)));
     wire::JobRequest {
         request_id: request.id.0,
         queue_time: Some(world.timestamp(request.queued_at)),
         assign_time: request.assigned_at.map(|at| world.timestamp(at)),
         demands: request.kind.demands.iter().map(|demand| wire::Demand((&**demand).into())).collect(),
         data: Some(wire::Data { parallelism_tag: Some(request.kind.parallelism.tag().into()) }),
-        reserved_agent: request.agent.and_then(|agent| pool.agents.get(&agent)).map(reference),
+        reserved_agent: reserved.map(reference),
         job_name: Some((&*request.kind.job).into()),
         definition: Some(Reference { name: Some((&*request.kind.pipeline).into()), links: None }),
         ..wire::JobRequest::default()

@@ -117,6 +117,20 @@ async fn an_agent_lingers_and_a_static_one_stays() {
 }
 
 #[tokio::test]
+async fn a_job_stays_that_of_its_agent_though_that_is_removed() {
+    let simulated = Simulated::start();
+    simulated.call(Method::POST, "agents", json!({"pool": "linux", "name": "killed"})).await;
+    simulated.call(Method::POST, "jobs", json!({"pool": "linux", "duration_ms": 3_600_000})).await;
+    while simulated.state().await["jobs"][0]["state"] != "running" {}
+    simulated.call(Method::DELETE, "agents/linux/killed", Value::Null).await;
+    let url = format!("{}/_apis/distributedtask/pools/1/jobrequests?completedRequestCount=0", simulated.organization);
+    let answer = simulated.client.get(url).basic_auth("", Some(TOKEN)).send().await.unwrap().text().await.unwrap();
+    let requests: Value = serde_json::from_str(&answer).unwrap();
+    let agent = &requests["value"][0]["reservedAgent"];
+    assert_eq!((&agent["name"], &agent["status"]), (&json!("killed"), &json!("offline")), "{requests}");
+}
+
+#[tokio::test]
 async fn azure_fails_and_counts_and_allows_as_it_is_told() {
     let simulated = Simulated::start();
     assert_eq!(simulated.azure().await, StatusCode::OK);

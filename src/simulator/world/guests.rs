@@ -127,7 +127,8 @@ impl World {
     /// An agent is no longer registered; a job that it runs is lost.
     pub fn guest_leaves(&mut self, pool_id: i64, agent: i64) {
         let Some(pool) = self.pools.get_mut(&pool_id) else { return };
-        let Some(gone) = pool.agents.get(&agent).cloned() else { return };
+        let Some(mut gone) = pool.agents.get(&agent).cloned() else { return };
+        gone.online = false;
         pool.unregister(agent);
         self.guests.leaves_after.remove(&agent);
         if let Some(request) = gone.assigned {
@@ -144,6 +145,12 @@ impl World {
         let Some(after) = self.guests.leaves_after.get(&agent) else { return false };
         self.agenda.enter(self.now + *after, Event::GuestLeaves { pool, agent });
         true
+    }
+
+    /// An agent of this number that is no longer registered, as far as is remembered.
+    pub(crate) fn agent_gone(&self, id: i64) -> Option<&SimulatedAgent> {
+        let mut past = self.guests.past.iter().flat_map(|past| &past.agents);
+        past.find(|gone| gone.agent.id == id).map(|gone| &gone.agent)
     }
 
     /// A job of a pool that waits, runs or is gone.
