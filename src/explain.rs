@@ -113,7 +113,8 @@ pub fn hints(decision: &Decision, trigger: &TriggerDecision) -> Vec<String> {
         _ if trigger.trigger.builtin.is_some() => {}
         Strategy::Accurate if !is_seen => hints.push(
             "`scalingStrategy: accurate`: KEDA starts agents again that run and have not registered yet, which only the \
-             cluster's view shows: turn it on (`[kubernetes] view`), or use `default`, here and in the ScaledJob"
+             cluster's view shows: turn it on (`[kubernetes] view`) and let agents register under their pods' names, or \
+             use `default`, here and in the ScaledJob"
                 .to_owned(),
         ),
         Strategy::Eager => hints.push(
@@ -126,7 +127,7 @@ pub fn hints(decision: &Decision, trigger: &TriggerDecision) -> Vec<String> {
     if own.starts != Starts::Working && !is_seen {
         hints.push(
             "without the cluster's view, starts that fail are noticed late, only by agents that don't register, and the \
-             reason is not known: turn it on (`[kubernetes] view`)"
+             reason is not known: turn it on (`[kubernetes] view`) and let agents register under their pods' names"
                 .to_owned(),
         );
     }
