@@ -13,6 +13,7 @@ mod address;
 mod credential;
 mod decisions;
 mod fault;
+mod hooks;
 mod kubernetes;
 mod organizations;
 mod section;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub grpc_tls: Option<TlsFiles>,
     /// Where people and Prometheus reach it: `[http] listen`.
     pub http_listen: SocketAddr,
+    /// The file with the secret that service hooks must bring, where they are let in: `[http] hooks`.
+    pub hooks_secret: Option<PathBuf>,
     /// How the log is written: `[log] format`.
     pub log_format: LogFormat,
     /// The organisations that triggers may name; at least one.
@@ -147,9 +150,9 @@ impl Settings {
             let tls = grpc.take("tls").and_then(|table| grpc.table("tls", table, tls::read));
             (grpc.read("listen", values::address), tls)
         });
-        let http_listen = root.section("http", |http| {
-            http.not_yet("hooks", &Value::Null, "leave it out");
-            http.read("listen", values::address)
+        let (http_listen, hooks_secret) = root.section("http", |http| {
+            let hooks = http.take("hooks").and_then(|table| http.table("hooks", table, hooks::read));
+            (http.read("listen", values::address), hooks)
         });
         let log_format = root.section("log", |log| log.read("format", values::log_format));
         let (freshness, background) = root.section("polling", polling);
@@ -162,6 +165,7 @@ impl Settings {
             grpc_listen: grpc_listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 6000))),
             grpc_tls,
             http_listen: http_listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8080))),
+            hooks_secret,
             log_format: log_format.unwrap_or(LogFormat::Json),
             organizations,
             freshness,

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub azure_rate_limit_remaining: IntGaugeVec,
     /// For how long Azure DevOps asked for patience.
     pub azure_throttled_seconds_total: CounterVec,
+    /// Service hooks of Azure DevOps by what became of them.
+    pub hooks_total: IntCounterVec,
     /// KEDA's calls.
     pub grpc: Grpc,
     /// The cluster's view.
@@ -153,6 +155,11 @@ impl Metrics {
                     &["organization"],
                 )
                 .expect("names and labels are valid"),
+            ),
+            hooks_total: counter(
+                "hooks_total",
+                "Service hooks of Azure DevOps by outcome; without an organization where none is known to be meant.",
+                &["organization", "outcome"],
             ),
             grpc: Grpc::new(&registry),
             cluster: Cluster::new(&registry),

@@ -118,6 +118,7 @@ fn settings(world: &LiveWorld, token: SecretString) -> Settings {
         grpc_tls: None,
         grpc_listen: LOOPBACK,
         http_listen: LOOPBACK,
+        hooks_secret: None,
         log_format: LogFormat::Text,
         organizations: vec![Organization {
             name: demo::ORGANIZATION.into(),

@@ -32,6 +32,9 @@ CONFIGURATION FILE (TOML or YAML)
 
   [http]
   listen = \"0.0.0.0:8080\"           # status page, /metrics, /api/v1/, probes
+  # POST /hooks/azure-devops wakes an organization's pollers: for service hooks
+  # with basic authentication whose password is in the file. Off without it.
+  # hooks = { secret_file = \"secret\" }
 
   [log]
   format = \"json\"                   # or \"text\"; the level is RUST_LOG (info)
