@@ -8,7 +8,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use reqwest::StatusCode;
 
-use super::credential::Credential;
+use super::{credential::Credential, entra::Denial};
 use crate::pools::{Failure, FailureClass};
 
 /// Azure's own words are cut after this many characters.
@@ -56,15 +56,12 @@ impl Request<'_> {
             let found = format!("Azure DevOps answered {} with a web page instead of data", status.as_u16());
             let mend = format!(
                 "the URL is not an organization's, a proxy answered, or the token is not accepted: check `url`, which is \
-                 `{url}`, `proxy` and the token in {credential}"
+                 `{url}`, `proxy` and the credential, {credential}"
             );
             return self.failure(class, &found, &mend);
         }
         let mend = match class {
-            FailureClass::NotSignedIn => format!(
-                "it does not accept the token: expired, revoked, mistyped, of another organization, or without the scope \
-                 Agent Pools (read); put a valid one into {credential}"
-            ),
+            FailureClass::NotSignedIn => credential.mend(),
             FailureClass::Forbidden => {
                 "the token is accepted but not allowed this: give it the scope Agent Pools (read), \
                                         and its user the role Reader on the pool (Organization settings, Agent pools, \
@@ -136,9 +133,9 @@ impl Request<'_> {
         self.failure(FailureClass::Unreachable, &found, &mend)
     }
 
-    /// There is nothing to sign in with; `reason` ends in its mend.
-    pub(super) fn without_token(&self, reason: &dyn fmt::Display) -> Failure {
-        Failure { class: FailureClass::NotSignedIn, message: format!("{self}: {reason}") }
+    /// There is nothing to sign in with; the reason ends in its mend.
+    pub(super) fn unsigned(&self, denial: Denial) -> Failure {
+        Failure { class: denial.class, message: format!("{self}: {}", denial.message) }
     }
 
     /// No pool has that name.
@@ -174,8 +171,14 @@ impl fmt::Display for Request<'_> {
     }
 }
 
+/// Why no answer came, in a few words.
+pub(super) fn why_unanswered(error: reqwest::Error) -> String {
+    let timed_out = error.is_timeout();
+    if timed_out { "no answer in time".to_owned() } else { format!("no answer ({})", root_cause(&error.without_url())) }
+}
+
 /// Foreign text made fit for a message: on one line, and bounded.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_QUOTE + 1).collect();
     if line.chars().count() > LONGEST_QUOTE {
         line.pop();

@@ -47,6 +47,7 @@ pub(crate) struct Fake {
     /// Its address, with a collection's path.
     pub(crate) url: String,
     answers: Arc<Mutex<HashMap<Part, Answer>>>,
+    refused: Arc<Mutex<Vec<String>>>,
     asked: Arc<watch::Sender<Vec<Asked>>>,
     open: Arc<watch::Sender<bool>>,
 }
@@ -75,6 +76,7 @@ impl Fake {
         let fake = Self {
             url: format!("http://{}/tfs/Default Collection/", listener.local_addr().unwrap()),
             answers: Arc::default(),
+            refused: Arc::default(),
             asked: Arc::new(watch::Sender::default()),
             open: Arc::new(watch::Sender::new(true)),
         };
@@ -91,6 +93,11 @@ impl Fake {
     /// From now on, a part of the interface answers so.
     pub(crate) fn answer(&self, part: Part, answer: Answer) {
         self.answers.lock().unwrap().insert(part, answer);
+    }
+
+    /// From now on, who signs in so is refused.
+    pub(crate) fn refuse(&self, authorizations: &[&str]) {
+        *self.refused.lock().unwrap() = authorizations.iter().map(|&value| value.to_owned()).collect();
     }
 
     /// Lets requests wait, or go on.
@@ -139,10 +146,13 @@ async fn serve(State(fake): State<Fake>, request: Request<Body>) -> Response<Bod
         Some(_) => Part::Pools,
         None => Part::Elsewhere,
     };
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_refused = fake.refused.lock().unwrap().iter().any(|refused| refused == shown);
     let asked = Asked { part, uri: request.uri().to_string(), headers: request.headers().clone() };
     fake.asked.send_modify(|all| all.push(asked));
     fake.open.subscribe().wait_for(|open| *open).await.unwrap();
     let answer = fake.answers.lock().unwrap().get(&part).cloned().unwrap_or_else(|| Answer::new(418, ""));
+    let answer = if is_refused { Answer::new(401, "") } else { answer };
     let mut response = Response::builder().status(StatusCode::from_u16(answer.status).unwrap());
     for (name, value) in answer.headers {
         response = response.header(name, value);

@@ -4,7 +4,6 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use azp_scaler::external_scaler::{Certificates, TlsFiles, serve};
 use azp_scaler::protocol::external_scaler_client::ExternalScalerClient;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::{
     io::AsyncReadExt as _,
@@ -17,29 +16,10 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use crate::world::{World, reference};
-
-/// Whoever signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// A certificate for a name, and its key.
-    fn signs(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-}
+use crate::{
+    certificates::Authority,
+    world::{World, reference},
+};
 
 /// Files that are mounted, and replaced.
 struct Mounted(TempDir);
