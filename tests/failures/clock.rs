@@ -3,15 +3,7 @@
 //! Paused time jumps to the next timer whenever a runtime waits, for a socket, too: half an exchange can take seconds then.
 //! While a blocking task runs it does not, so one runs all the time, and the clock is moved by hand.
 
-use std::{
-    convert::Infallible,
-    sync::{
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    thread,
-    time::Duration,
-};
+use std::{convert::Infallible, sync::mpsc, thread, time::Duration};
 
 use azp_scaler::pools::Directory as _;
 use tokio::{task::spawn_blocking, time::advance};
@@ -30,13 +22,19 @@ pub(crate) fn stand_still() -> Still {
     Still(sender)
 }
 
-/// Moves time for as long as this is polled. It stands still while a round of requests is under way, unless those hang.
-pub(crate) async fn tick(scaler: &Scaler, hangs: &AtomicBool) -> Infallible {
+/// Moves time for as long as this is polled. It stands still while a round of requests is under way: for long, but
+/// not at all where they may hang.
+pub(crate) async fn tick(scaler: &Scaler, may_hang: bool) -> Infallible {
+    let patience = if may_hang { 0 } else { 1_000 };
+    let mut stood_for = 0;
     loop {
         spawn_blocking(|| thread::sleep(REAL_STEP)).await.unwrap();
         let desks = scaler.azure_devops.desks();
         let asks = desks.iter().any(|desk| desk.look().borrow().asking_since.is_some());
-        if !asks || hangs.load(Ordering::Relaxed) {
+        if asks && stood_for < patience {
+            stood_for += 1;
+        } else {
+            stood_for = if asks { stood_for } else { 0 };
             advance(STEP).await;
         }
     }

@@ -1,10 +1,7 @@
 //! The course of one outage: KEDA polls every second, before it, in it and after it.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -22,6 +19,8 @@ use crate::{
 
 /// How long an outage lasts.
 const OUTAGE: u64 = 45;
+/// What is told of it is what happens until then: later the pool itself is looked at, too, and either may fail first.
+const LOOKED_AT: u64 = 25;
 /// Within this time after it KEDA has its value again: the longest pause, and a moment.
 const RECOVERS_WITHIN: u64 = 32;
 const TOKEN_SENT: &str = "OnRlbGwtbm9ib2R5";
@@ -34,7 +33,7 @@ pub(crate) struct Course {
     pub(crate) error: Option<Status>,
     /// How long KEDA had the last good value before, in seconds.
     pub(crate) bridged: u64,
-    /// The pauses between the end of a round of requests and the beginning of the next, in seconds.
+    /// The pauses between the end of a round that failed and the beginning of the next, in seconds.
     pub(crate) pauses: Vec<u64>,
 }
 
@@ -61,12 +60,13 @@ impl Rounds {
         Self { seen, watching }
     }
 
-    fn pauses(&self) -> Vec<u64> {
+    fn pauses(&self, until: Instant) -> Vec<u64> {
         self.watching.abort();
         let seen = self.seen.lock().unwrap();
         let first = seen.iter().position(|(_, asks)| *asks).unwrap_or_default();
         let seen = &seen[seen.len().min(first + 1)..];
-        seen.chunks_exact(2).map(|pair| pair[1].0.duration_since(pair[0].0).as_secs_f64().round() as u64).collect()
+        let pairs = seen.chunks_exact(2).take_while(|pair| pair[1].0 <= until);
+        pairs.map(|pair| pair[1].0.duration_since(pair[0].0).as_secs_f64().round() as u64).collect()
     }
 }
 
@@ -92,10 +92,9 @@ pub(crate) async fn observe(
     mends: impl AsyncFnOnce(),
 ) -> Course {
     let _still = stand_still();
-    let hangs = AtomicBool::new(false);
     tokio::select! {
-        course = watch(scaler, async || { fails().await; hangs.store(may_hang, Ordering::Relaxed) }, async || { mends().await; hangs.store(false, Ordering::Relaxed) }) => course,
-        never = tick(scaler, &hangs) => match never {},
+        course = watch(scaler, fails, mends) => course,
+        never = tick(scaler, may_hang) => match never {},
     }
 }
 
@@ -121,14 +120,14 @@ async fn watch(scaler: &Scaler, fails: impl AsyncFnOnce(), mends: impl AsyncFnOn
                 for secret in [TOKEN, TOKEN_SENT] {
                     assert!(!format!("{status:?}").contains(secret), "{status}");
                 }
-                error = Some(status);
+                error = if second <= LOOKED_AT { Some(status) } else { error };
             }
         }
     }
     let ended = outcomes(scaler).into_iter().zip(before).filter(|((_, after), (_, before))| after > before);
     let mut ended: Vec<&str> = ended.map(|((label, _), _)| label).collect();
     assert!(ended.len() <= 1, "requests of one outage ended as {ended:?}");
-    let pauses = rounds.pauses();
+    let pauses = rounds.pauses(began + Duration::from_secs(LOOKED_AT));
 
     mends().await;
     let mended = Instant::now();

@@ -22,9 +22,9 @@ enum Line {
     Delays,
     /// Nothing of it comes, and the connection is closed.
     Drops,
-    /// Half of it comes, then the connection is reset.
+    /// All but its last byte comes, then the connection is reset.
     Resets,
-    /// Half of it comes, then nothing more can.
+    /// All but its last byte comes, then nothing more can.
     HalfCloses,
     /// It comes a byte at a time.
     Dribbles,
@@ -75,7 +75,7 @@ async fn carry(mut front: TcpStream, behind: u16, line: watch::Receiver<Line>) -
                 }
                 Line::Drops => return Ok(line),
                 Line::Resets | Line::HalfCloses => {
-                    hears.write_all(&piece[..length / 2]).await?;
+                    hears.write_all(&piece[..length - 1]).await?;
                     return Ok(line);
                 }
             }
@@ -109,13 +109,11 @@ async fn a_faulty_line_costs_errors_and_never_a_wrong_number() {
     ];
     for (line, outcome, words) in cases {
         let may_hang = line == Line::Delays;
-        let course = observe(
-            &scaler,
-            may_hang,
-            async || drop(proxy.line.send_replace(line)),
-            async || drop(proxy.line.send_replace(Line::Sound)),
-        )
-        .await;
+        let becomes = async |line| {
+            proxy.line.send_replace(line);
+        };
+        let course =
+            observe(&scaler, may_hang, async || becomes(line).await, async || becomes(Line::Sound).await).await;
         assert_eq!(course.outcome, outcome, "{line:?}");
         let message = course.error.as_ref().map(tonic::Status::message);
         assert_eq!(message.is_some(), words.is_some(), "{line:?}: {message:?}");

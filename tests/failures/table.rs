@@ -52,11 +52,11 @@ impl Page {
 /// A message without the seconds that it counts down.
 fn counted(message: &str) -> (String, Option<u64>) {
     let Some((before, (count, after))) =
-        message.split_once("for another ").and_then(|(before, rest)| Some((before, rest.split_once(' ')?)))
+        message.split_once("patience for another ").and_then(|(before, rest)| Some((before, rest.split_once(' ')?)))
     else {
         return (message.to_owned(), None);
     };
-    (format!("{before}for another … {after}"), count.parse().ok())
+    (format!("{before}patience for another … {after}"), count.parse().ok())
 }
 
 /// The word of a shape in the control API.
