@@ -281,7 +281,12 @@ impl Directory for AzureDevOps {
 
 impl Member {
     /// An organisation whose tasks end with `stop`.
-    pub(super) fn new(client: Client, parallel_jobs: ParallelJobs, headroom: Headroom, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        client: Client,
+        parallel_jobs: ParallelJobs,
+        headroom: Headroom,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             client: Arc::new(client),
             ledger: Arc::new(Ledger::new(headroom)),
