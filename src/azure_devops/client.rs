@@ -191,7 +191,7 @@ impl Client {
         url: Url,
         mut read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
-        let with = self.sign_in.authorization().await.map_err(|denial| self.request(what).unsigned(denial))?;
+        let with = self.sign_in.authorization().await.map_err(|denial| self.request(what).unsigned(&denial))?;
         // A token that may not ask for licences may be good for all else.
         let is_refused = |answer: &Result<T, Failure>| {
             let is_refused = answer.as_ref().is_err_and(|failure| failure.class == FailureClass::NotSignedIn);
