@@ -30,7 +30,7 @@ use crate::{
     job_waits,
     metrics::Metrics,
     pools::{Clock, Directory},
-    web::{self, Readiness, Site},
+    web::{self, Hooks, Readiness, Site},
 };
 
 /// How long everything has to stop: Kubernetes grants 30 s.
@@ -152,6 +152,10 @@ impl Scaler {
             readiness: ready,
             leads: cluster.leads.clone(),
             view: cluster.view.clone(),
+            hooks: settings.hooks_secret.clone().map(|secret| {
+                let names = settings.organizations.iter().map(|organization| Arc::clone(&organization.name));
+                Arc::new(Hooks::new(secret, names, Arc::clone(&directory)))
+            }),
             clock,
         };
         let showing = tokio::spawn(web::serve(http_listener, site, stop_showing.clone()));

@@ -14,6 +14,7 @@ mod credential;
 mod decisions;
 mod entra;
 mod fault;
+mod hooks;
 mod kubernetes;
 mod organizations;
 mod section;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub allow_tokens_without_tls: bool,
     /// Where people and Prometheus reach it: `[http] listen`.
     pub http_listen: SocketAddr,
+    /// The file with the secret that service hooks must bring, where they are let in: `[http] hooks`.
+    pub hooks_secret: Option<PathBuf>,
     /// How the log is written: `[log] format`.
     pub log_format: LogFormat,
     /// The organisations that triggers may name; at least one.
@@ -134,9 +137,9 @@ impl Settings {
             let in_the_clear = grpc.read("allow_tokens_without_tls", values::flag).unwrap_or_default();
             (grpc.read("listen", values::address), tls, in_the_clear)
         });
-        let http_listen = root.section("http", |http| {
-            http.not_yet("hooks", &Value::Null, "leave it out");
-            http.read("listen", values::address)
+        let (http_listen, hooks_secret) = root.section("http", |http| {
+            let hooks = http.take("hooks").and_then(|table| http.table("hooks", table, hooks::read));
+            (http.read("listen", values::address), hooks)
         });
         let log_format = root.section("log", |log| log.read("format", values::log_format));
         let (freshness, background) = root.section("polling", polling);
@@ -150,6 +153,7 @@ impl Settings {
             grpc_tls,
             allow_tokens_without_tls,
             http_listen: http_listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8080))),
+            hooks_secret,
             log_format: log_format.unwrap_or(LogFormat::Json),
             organizations,
             freshness,

@@ -60,6 +60,8 @@ pub struct Metrics {
     pub azure_rate_limit_remaining: IntGaugeVec,
     /// For how long Azure DevOps asked for patience.
     pub azure_throttled_seconds_total: CounterVec,
+    /// Service hooks of Azure DevOps by what became of them.
+    pub hooks_total: IntCounterVec,
     /// Until when a credential is valid, where that is known.
     pub credential_valid_until_timestamp_seconds: IntGaugeVec,
     /// KEDA's calls.
@@ -158,6 +160,11 @@ impl Metrics {
                     &["organization"],
                 )
                 .expect("names and labels are valid"),
+            ),
+            hooks_total: counter(
+                "hooks_total",
+                "Service hooks of Azure DevOps by outcome; without an organization where none is known to be meant.",
+                &["organization", "outcome"],
             ),
             credential_valid_until_timestamp_seconds: gauge(
                 "credential_valid_until_timestamp_seconds",

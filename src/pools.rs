@@ -47,6 +47,9 @@ impl Clock {
     }
 }
 
+/// A pool is in use, and looked at in the background, for this long after a question.
+const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
+
 /// How a trigger names its pool.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PoolSelector {
@@ -179,7 +182,16 @@ pub struct Desk {
     pool: Mutex<Pool>,
     view: watch::Receiver<View>,
     look: watch::Receiver<Look>,
-    questions: watch::Sender<Timestamp>,
+    questions: watch::Sender<Questions>,
+}
+
+/// What was wanted of a poller so far; changes whenever somebody wants a newer snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Questions {
+    /// When the last question was asked, or the desk was opened.
+    pub last: Timestamp,
+    /// How often Azure itself has said that there is news.
+    pub wakes: u64,
 }
 
 /// The poller's side of a [`Desk`].
@@ -187,8 +199,8 @@ pub struct Desk {
 pub struct Publisher {
     /// Where it lays what it knows.
     pub look: watch::Sender<Look>,
-    /// Changes whenever somebody wants a newer snapshot; holds when that was last.
-    pub questions: watch::Receiver<Timestamp>,
+    /// What is wanted of it.
+    pub questions: watch::Receiver<Questions>,
 }
 
 impl Desk {
@@ -204,7 +216,7 @@ impl Desk {
         view: watch::Receiver<View>,
     ) -> (Arc<Self>, Publisher) {
         let (look_sender, look) = watch::channel(Look::default());
-        let (questions, asked) = watch::channel(clock.now());
+        let (questions, asked) = watch::channel(Questions { last: clock.now(), wakes: 0 });
         let desk = Self { organization, id, name, clock, freshness, pool: Mutex::new(pool), view, look, questions };
         (Arc::new(desk), Publisher { look: look_sender, questions: asked })
     }
@@ -215,10 +227,10 @@ impl Desk {
         self.clock.now()
     }
 
-    /// When somebody last wanted a newer snapshot, or the desk was opened.
+    /// Whether somebody has asked of late; else nobody is served by another look.
     #[must_use]
-    pub fn last_question(&self) -> Timestamp {
-        *self.questions.borrow()
+    pub fn is_in_use(&self) -> bool {
+        self.questions.borrow().is_in_use(self.now())
     }
 
     /// The pool's triggers, memory and decision; it sees the cluster as it is now. Held for a computation only, never while
@@ -237,7 +249,14 @@ impl Desk {
 
     /// Asks the poller for a newer snapshot, without waiting for it.
     pub fn nudge(&self) {
-        self.questions.send_replace(self.now());
+        self.questions.send_modify(|questions| questions.last = self.clock.now());
+    }
+
+    /// Tells the poller that there is news, if the pool is in use. That is no question: it does not keep the pool in use.
+    pub fn wake(&self) {
+        if self.is_in_use() {
+            self.questions.send_modify(|questions| questions.wakes += 1);
+        }
     }
 
     /// A snapshot to answer from: one that is fresh, or the one that a round of requests brings within the time allowed,
@@ -302,6 +321,14 @@ impl Desk {
             ),
         };
         Failure { class: FailureClass::Stale, message }
+    }
+}
+
+impl Questions {
+    /// Whether the pool is in use.
+    #[must_use]
+    pub fn is_in_use(&self, now: Timestamp) -> bool {
+        now.duration_since(self.last) < IN_USE_FOR
     }
 }
 

@@ -119,6 +119,7 @@ fn settings(world: &LiveWorld, token: SecretString) -> Settings {
         allow_tokens_without_tls: false,
         grpc_listen: LOOPBACK,
         http_listen: LOOPBACK,
+        hooks_secret: None,
         log_format: LogFormat::Text,
         organizations: vec![Organization {
             name: demo::ORGANIZATION.into(),

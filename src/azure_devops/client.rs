@@ -36,8 +36,8 @@ use crate::{
     snapshot::Queue,
 };
 
-/// Larger answers are refused, packed or not.
-const LARGEST_ANSWER: usize = 256 << 20;
+/// Larger answers are refused, packed or not: 10,000 job requests are 23 MB.
+const LARGEST_ANSWER: usize = 64 << 20;
 /// However long Azure asks to wait, no longer than this.
 const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 

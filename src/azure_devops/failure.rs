@@ -4,9 +4,10 @@
 //! it has any), and the mend. None holds a secret: what Azure says is checked for the token it was sent. May touch
 //! [`pools`](crate::pools).
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, io, iter, time::Duration};
 
 use reqwest::StatusCode;
+use rustls::CertificateError;
 
 use super::{credential::Credential, entra::Denial};
 use crate::pools::{Failure, FailureClass};
@@ -105,6 +106,9 @@ impl Request<'_> {
 
     /// No answer came.
     pub(super) fn unanswered(&self, error: reqwest::Error) -> Failure {
+        if let Some(fault) = certificate_fault(&error) {
+            return self.not_trusted(fault);
+        }
         let timed_out = error.is_timeout();
         let not_resolved = error.is_dns();
         let broken_off = error.is_body() || error.is_decode();
@@ -117,11 +121,6 @@ impl Request<'_> {
                 format!("the host's name is not resolved ({reason})"),
                 format!("check the host in `{url}` and the cluster's DNS"),
             )
-        } else if reason.contains("certificate") {
-            (
-                format!("the server's certificate is not trusted ({reason})"),
-                format!("set `certificate_authority` to the authority that `{url}` has its certificate from"),
-            )
         } else if broken_off {
             (format!("the answer broke off ({reason})"), "the scaler asks again".to_owned())
         } else {
@@ -129,6 +128,28 @@ impl Request<'_> {
                 format!("no connection ({reason})"),
                 format!("check `{url}`, the network, the firewall and the proxy between"),
             )
+        };
+        self.failure(FailureClass::Unreachable, &found, &mend)
+    }
+
+    /// The server shows a certificate that can't be believed.
+    fn not_trusted(&self, fault: &CertificateError) -> Failure {
+        let Self { url, .. } = self;
+        let (found, mend) = match fault {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+                "the server's certificate has expired".to_owned(),
+                format!(
+                    "renew it where `{url}` is served, or on the proxy that answers for it; check this machine's clock"
+                ),
+            ),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+                "the server's certificate is for another name".to_owned(),
+                format!("check the host in `{url}`, and whether a proxy answers for it"),
+            ),
+            _ => (
+                format!("the server's certificate is not trusted ({})", quoted(&fault.to_string())),
+                format!("set `certificate_authority` to the authority that `{url}` has its certificate from"),
+            ),
         };
         self.failure(FailureClass::Unreachable, &found, &mend)
     }
@@ -185,6 +206,19 @@ pub(super) fn quoted(text: &str) -> String {
         line.push('…');
     }
     line.trim().to_owned()
+}
+
+/// What is wrong with the server's certificate, if that is why there is no answer.
+fn certificate_fault<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
+    let mut causes = iter::successors(Some(error), |&cause: &&'a (dyn Error + 'static)| {
+        // What an I/O error holds is not its source, but what it stands for.
+        let held = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        held.map(|held| held as &(dyn Error + 'static)).or_else(|| cause.source())
+    });
+    causes.find_map(|cause| match cause.downcast_ref()? {
+        rustls::Error::InvalidCertificate(fault) => Some(fault),
+        _ => None,
+    })
 }
 
 fn root_cause(error: &dyn Error) -> String {

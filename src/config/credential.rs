@@ -148,6 +148,23 @@ pub(super) fn refuse_stray(root: &mut Section<'_>, environment: &BTreeMap<String
     refused
 }
 
+/// A file with a secret of any kind: whether it is there and holds one.
+pub(super) fn secret_file(section: &mut Section<'_>, key: &'static str, needed: &'static str) -> Option<PathBuf> {
+    let file = section.need(key, values::path, needed)?;
+    match open(&file).and_then(read_text) {
+        Ok(text) if text.trim().is_empty() => {
+            let place = shown(&file.display().to_string());
+            section.add(Fault::BadToken { key: section.key(key), place, found: "holds no secret: put one there" });
+            None
+        }
+        Ok(_) => Some(file),
+        Err(error) => {
+            unreadable(section, key, &file, &error);
+            None
+        }
+    }
+}
+
 fn open(file: &Path) -> io::Result<File> {
     let opened = File::open(file)?;
     if opened.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(opened) }

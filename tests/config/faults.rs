@@ -20,7 +20,7 @@ tls = { certificate = "/no/such/tls.crt", client = "ca.crt" }
 allow_tokens_without_tls = "perhaps"
 [http]
 lissten = "0.0.0.0:1"
-hooks = { secret_file = "x" }
+hooks = { secret_file = "/no/such/secret", secret = "x" }
 [log]
 format = "xml"
 [polling]
@@ -65,7 +65,8 @@ credential = { kind = "pat", file = "x" }
     grpc.tls.client: unknown key, did you mean `client_ca`?
     grpc.allow_tokens_without_tls: is `perhaps`, but must be `true` or `false`
     grpc.listen: is `6000`, but must be an address and a port, such as `0.0.0.0:6000` or `[::]:6000`
-    http.hooks: this version does not support it yet: leave it out
+    http.hooks.secret_file: can't read `/no/such/secret`: No such file or directory (os error 2)
+    http.hooks.secret: unknown key, did you mean `secret_file`?
     http.lissten: unknown key, did you mean `listen`?
     log.format: is `xml`, but must be `json` or `text`
     polling.tolerated_age: is `10`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`

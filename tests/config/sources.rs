@@ -18,6 +18,7 @@ fn what_is_left_out_is_as_the_contract_says() {
     let settings = Folder::new().load("azp-scaler.toml", LEAST, &[]).unwrap();
     assert_eq!(settings.grpc_listen, "0.0.0.0:6000".parse().unwrap());
     assert_eq!(settings.http_listen, "0.0.0.0:8080".parse().unwrap());
+    assert_eq!(settings.hooks_secret, None);
     assert_eq!(settings.log_format, LogFormat::Json);
     let seconds = Duration::from_secs;
     assert_eq!(settings.freshness.fresh_for, seconds(1));
@@ -47,6 +48,7 @@ listen = "127.0.0.1:6001"
 allow_tokens_without_tls = false
 [http]
 listen = "[::1]:8081"
+hooks = { secret_file = "FOLDER/token" }
 [log]
 format = "text"
 [polling]
@@ -77,7 +79,7 @@ allow_plain_http = true
 /// The same, in YAML.
 const YAML: &str = r#"
 grpc: { listen: "127.0.0.1:6001", allow_tokens_without_tls: false }
-http: { listen: "[::1]:8081" }
+http: { listen: "[::1]:8081", hooks: { secret_file: FOLDER/token } }
 log: { format: text }
 polling:
   fresh_for: 500ms
@@ -111,6 +113,7 @@ fn toml_and_yaml_say_the_same() {
 
     assert_eq!(toml.grpc_listen, "127.0.0.1:6001".parse().unwrap());
     assert_eq!(toml.http_listen, "[::1]:8081".parse().unwrap());
+    assert!(toml.hooks_secret.as_ref().is_some_and(|file| file.ends_with("token")));
     assert_eq!(toml.log_format, LogFormat::Text);
     assert_eq!(toml.freshness.fresh_for, Duration::from_millis(500));
     assert_eq!(toml.freshness.answer_within, Duration::from_millis(4500));

@@ -24,7 +24,7 @@ fn shown(metadata: &BTreeMap<String, String>, max_replicas: u32) -> View {
     let id = ScaledJobId { name: "build".into(), namespace: "ci".into() };
     let triggers = vec![Arc::new(metadata.clone())];
     let own = ScaledJobView { triggers, max_replicas, ..ScaledJobView::default() };
-    View::Current(Arc::new(ClusterView { scaled_jobs: [(id, Arc::new(own))].into() }))
+    View::Current(Arc::new(ClusterView { scaled_jobs: [(id, Arc::new(own))].into(), doubt: None }))
 }
 
 fn metadata(entries: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -91,6 +91,7 @@ impl World {
             readiness: self.readiness.subscribe(),
             leads: self.leads.subscribe(),
             view: self.view.subscribe(),
+            hooks: None,
             clock: self.clock,
         }
     }
