@@ -48,7 +48,7 @@ impl Clock {
 }
 
 /// A pool is in use, and looked at in the background, for this long after a question.
-const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
+pub const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// How a trigger names its pool.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

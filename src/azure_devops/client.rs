@@ -168,6 +168,12 @@ impl Client {
         self.sign_in.has_another().await
     }
 
+    /// Whether the credential was refused, and is not shown again for a while unless it changes.
+    #[must_use]
+    pub fn is_let_be(&self) -> bool {
+        self.sign_in.is_let_be()
+    }
+
     /// Names what is asked for, for a failure's message.
     pub(super) fn request<'a>(&'a self, what: &'a str) -> Request<'a> {
         let Self { organization, base, sign_in, .. } = self;

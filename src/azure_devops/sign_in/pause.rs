@@ -60,6 +60,11 @@ impl Refused {
         *self.known() = None;
     }
 
+    /// Whether there is a pause.
+    pub(super) fn is_pausing(&self, now: Instant) -> bool {
+        self.known().as_ref().is_some_and(|known| now < known.until)
+    }
+
     /// Whether this is what was refused.
     pub(super) fn is(&self, credential: &SecretString) -> bool {
         self.known().as_ref().is_some_and(|known| known.is(credential))
