@@ -3,6 +3,7 @@
 //! ```text
 //! [AzureDevOps] ──one per organisation──▶ [Client] ──▶ Azure DevOps
 //!       ├──one per pool in use──▶ poller ──Look──▶ [Desk](crate::pools::Desk)
+//!       ├──one per pool in use──▶ placeholders ◀──decision── [Desk](crate::pools::Desk)
 //!       └──one per organisation in use──▶ licences ──limit, use──▶ [Ledger](crate::parallel_jobs::Ledger)
 //! ```
 //!
@@ -18,5 +19,6 @@ mod failure;
 mod licences;
 pub mod organization;
 mod pace;
+mod placeholders;
 mod poller;
 pub mod wire;

@@ -5,13 +5,15 @@
 //! limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
 //! of this edge.
 
+mod registrations;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use reqwest::{
-    StatusCode,
+    RequestBuilder, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -62,6 +64,7 @@ enum Endpoint {
     Pools,
     JobRequests,
     Agents,
+    Registrations,
     ResourceUsage,
     ResourceLimits,
 }
@@ -188,7 +191,7 @@ impl Client {
     /// Names what is asked for, for a failure's message.
     pub(super) fn request<'a>(&'a self, what: &'a str) -> Request<'a> {
         let Self { organization, base, credential, .. } = self;
-        Request { what, organization, url: base.as_str(), credential }
+        Request { what, organization, url: base.as_str(), credential, manages: false }
     }
 
     /// The address of a part of the interface.
@@ -208,8 +211,19 @@ impl Client {
         url: Url,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
+        self.send(endpoint, self.request(what), self.http.get(url), read).await
+    }
+
+    /// Sends, reads and counts.
+    async fn send<T>(
+        &self,
+        endpoint: Endpoint,
+        request: Request<'_>,
+        message: RequestBuilder,
+        read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
+    ) -> Result<T, Failure> {
         let started = Instant::now();
-        let answer = self.exchange(endpoint, self.request(what), url, read).await;
+        let answer = self.exchange(endpoint, request, message, read).await;
         let (organization, endpoint) = (&*self.organization, endpoint.label());
         let outcome = answer.as_ref().map_or_else(|failure| failure.class.label(), |_| "ok");
         let Metrics { azure_requests_total: total, azure_request_duration_seconds: duration, .. } = &self.metrics;
@@ -223,14 +237,14 @@ impl Client {
         &self,
         endpoint: Endpoint,
         request: Request<'_>,
-        url: Url,
+        message: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         let token = self.credential.token().await.map_err(|reason| {
             self.remember_refused(None);
             request.without_token(&reason)
         })?;
-        let message = self.http.get(url).header(ACCEPT, endpoint.accept());
+        let message = message.header(ACCEPT, endpoint.accept());
         let message = message.basic_auth("", Some(token.expose_secret())).build();
         let message = message.map_err(|error| request.unanswered(error))?;
         let header = message.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -262,8 +276,8 @@ impl Client {
         match class_of(status, is_html, retry_after.is_some()) {
             Some(class) => {
                 let class = if endpoint.is_absent(status) { FailureClass::NotFound } else { class };
-                // A token that may not ask for licences may be good for all else.
-                if class == FailureClass::NotSignedIn && !endpoint.is_about_licences() {
+                // A token that may not ask for licences or manage agents may be good for all else.
+                if class == FailureClass::NotSignedIn && !endpoint.is_about_licences() && !request.manages {
                     self.remember_refused(Some(&sent.token));
                 }
                 let said = decode::refusal(&body).map(|said| sent.hide(&said));
@@ -302,6 +316,7 @@ impl Endpoint {
             Self::Pools => "pools",
             Self::JobRequests => "job-requests",
             Self::Agents => "agents",
+            Self::Registrations => "registrations",
             Self::ResourceUsage => "resource-usage",
             Self::ResourceLimits => "resource-limits",
         }
@@ -310,7 +325,7 @@ impl Endpoint {
     /// The kind and version of the answer that is asked for.
     fn accept(self) -> &'static str {
         match self {
-            Self::Pools | Self::JobRequests | Self::Agents => "application/json;api-version=7.0",
+            Self::Pools | Self::JobRequests | Self::Agents | Self::Registrations => "application/json;api-version=7.0",
             Self::ResourceUsage | Self::ResourceLimits => "application/json;api-version=7.2-preview.2",
         }
     }

@@ -27,6 +27,7 @@ use super::{
     decode::PoolReference,
     licences::{Desks, Watch},
     organization::{BadOrganization, Organization, ParallelJobs},
+    placeholders::Placeholders,
     poller::Poller,
 };
 use crate::{
@@ -60,6 +61,7 @@ pub struct AzureDevOps {
     lookups: Mutex<HashMap<AskedFor, Arc<Lookup>>>,
     desks: Desks,
     view: watch::Receiver<View>,
+    leads: watch::Receiver<bool>,
     metrics: Metrics,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -131,6 +133,7 @@ impl AzureDevOps {
             lookups: Mutex::default(),
             desks: Arc::default(),
             view: cluster_watch::off(),
+            leads: watch::channel(true).1,
             metrics: metrics.clone(),
             tasks: TaskTracker::new(),
             _stops_when_dropped: stop.clone().drop_guard(),
@@ -205,10 +208,10 @@ impl AzureDevOps {
         Ok(self.desk(member, pool))
     }
 
-    /// Shows the cluster to the pools that will be opened.
+    /// Shows the cluster, and whether this replica leads, to the pools that will be opened.
     #[must_use]
-    pub fn seeing(self, view: watch::Receiver<View>) -> Self {
-        Self { view, ..self }
+    pub fn seeing(self, view: watch::Receiver<View>, leads: watch::Receiver<bool>) -> Self {
+        Self { view, leads, ..self }
     }
 
     /// The desk of a pool that exists, opened where there is none yet.
@@ -229,6 +232,8 @@ impl AzureDevOps {
         let state = Pool::new(pool.id, self.rules, Arc::clone(ledger));
         let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state, self.view.clone());
         self.watch_licences(member);
+        let placeholders = Placeholders::new(Arc::clone(client), pool.clone(), &desk, self.leads.clone());
+        self.tasks.spawn(placeholders.run(self.stop.clone()));
         let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, background);
         self.tasks.spawn(poller.run(self.stop.clone()));
         desks.push(Arc::clone(&desk));

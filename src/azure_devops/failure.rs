@@ -25,6 +25,8 @@ pub(super) struct Request<'a> {
     pub(super) url: &'a str,
     /// Where the credential comes from.
     pub(super) credential: &'a Credential,
+    /// Whether it changes anything, for which reading is not right enough.
+    pub(super) manages: bool,
 }
 
 /// The class of an answer, by its status; `None` where it is what was asked for.
@@ -60,17 +62,22 @@ impl Request<'_> {
             );
             return self.failure(class, &found, &mend);
         }
+        let (scope, role) = match self.manages {
+            false => ("Agent Pools (read)", "Reader"),
+            true => ("Agent Pools (read & manage)", "Administrator"),
+        };
         let mend = match class {
+            _ if self.manages && status == StatusCode::CONFLICT => {
+                "another agent has that name, or this one has a job: look at the pool's agents".to_owned()
+            }
             FailureClass::NotSignedIn => format!(
                 "it does not accept the token: expired, revoked, mistyped, of another organization, or without the scope \
-                 Agent Pools (read); put a valid one into {credential}"
+                 {scope}; put a valid one into {credential}"
             ),
-            FailureClass::Forbidden => {
-                "the token is accepted but not allowed this: give it the scope Agent Pools (read), \
-                                        and its user the role Reader on the pool (Organization settings, Agent pools, \
-                                        Security)"
-                    .to_owned()
-            }
+            FailureClass::Forbidden => format!(
+                "the token is accepted but not allowed this: give it the scope {scope}, and its user the role {role} on the \
+                 pool (Organization settings, Agent pools, Security)"
+            ),
             FailureClass::NotFound => format!(
                 "there is no such thing, or the token's user may not see it: check the pool, and that `{url}` is the \
                  organization's or collection's own address"

@@ -92,7 +92,7 @@ fn what_is_learned_does_not_depend_on_which_agents_are_listed_first_nor_on_how_o
     let (told, first) = scene.look(&queue, &agents);
     let (again, second) = scene.look(&queue, &agents);
     assert_eq!((told, again), (vec![1], vec![1]));
-    let learned = [first, second].map(|decision| decision.triggers[0].gained.clone().unwrap());
+    let learned = [first, second].map(|decision| decision.triggers[0].gained.clone().unwrap().capabilities);
     assert!(Arc::ptr_eq(&learned[0], &learned[1]), "nothing new was seen, so nothing is learned anew");
 }
 

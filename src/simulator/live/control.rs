@@ -198,12 +198,15 @@ struct NewFaults {
     status: Option<u16>,
     #[serde(default)]
     latency_ms: u64,
+    #[serde(default)]
+    read_only: bool,
 }
 
 async fn faults(State(shared): State<Arc<Shared>>, Json(new): Json<NewFaults>) -> Response {
     let status = new.status.map(|status| StatusCode::from_u16(status).map_err(|_| status)).transpose();
     match status {
         Ok(status) => {
+            shared.traffic.set_read_only(new.read_only);
             shared.traffic.trouble(Trouble { status, latency: Duration::from_millis(new.latency_ms) });
             StatusCode::NO_CONTENT.into_response()
         }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,6 +20,8 @@ use axum::{
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     trouble: Mutex<Trouble>,
+    /// Whether the token may read, and change nothing.
+    read_only: AtomicBool,
     sent: AtomicU64,
     refused: AtomicU64,
 }
@@ -37,6 +39,16 @@ impl Traffic {
     /// From now on this is wrong, and nothing else.
     pub(super) fn trouble(&self, trouble: Trouble) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// From now on the token may only read, or change agents, too.
+    pub(super) fn set_read_only(&self, read_only: bool) {
+        self.read_only.store(read_only, Ordering::Relaxed);
+    }
+
+    /// Whether the token may change nothing.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Relaxed)
     }
 
     /// How many bytes answers had, without their headers.
