@@ -9,6 +9,8 @@ mod directory;
 mod fake;
 #[path = "azure_devops/licences.rs"]
 mod licences;
+#[path = "azure_devops/placeholders.rs"]
+mod placeholders;
 #[path = "azure_devops/poller.rs"]
 mod poller;
 #[path = "azure_devops/world.rs"]

@@ -62,9 +62,10 @@ impl Request<'_> {
             );
             return self.failure(class, &found, &mend);
         }
-        let (scope, role) = match self.manages {
-            false => ("Agent Pools (read)", "Reader"),
-            true => ("Agent Pools (read & manage)", "Administrator"),
+        let (scope, role) = if self.manages {
+            ("Agent Pools (read & manage)", "Administrator")
+        } else {
+            ("Agent Pools (read)", "Reader")
         };
         let mend = match class {
             _ if self.manages && status == StatusCode::CONFLICT => {

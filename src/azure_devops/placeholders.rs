@@ -28,10 +28,14 @@ use crate::{
     capability::CapabilitySet,
     placeholder::{Keeper, Mark, Step, Wanted, steps},
     pools::{Desk, Failure, FailureClass},
+    trigger::ScaledJobId,
 };
 
 /// How long a placeholder that nobody wants is left alone: longer than KEDA takes to ask again after a restart.
 const GRACE: Duration = Duration::from_mins(15);
+/// How long a ScaledJob that has a placeholder is to want another before it gets it: when a trigger is edited, both the old and
+/// the new one are known for a poll.
+const SECOND_AFTER: Duration = Duration::from_mins(2);
 /// Between two requests that change something.
 const PACE: Duration = Duration::from_secs(1);
 /// Without news, it is looked whether a grace has ended.
@@ -49,6 +53,8 @@ pub(super) struct Placeholders {
     desk: Weak<Desk>,
     /// Since when nobody wants a placeholder, by Azure's number.
     unwanted: HashMap<i64, Instant>,
+    /// Since when another one is wanted, by its name.
+    second: HashMap<String, Instant>,
     /// What a placeholder was replaced with: Azure may say other things of it than it was told, and must not be told for ever.
     replaced: HashMap<i64, CapabilitySet>,
     /// A list of agents must be newer than this to be believed.
@@ -66,7 +72,16 @@ impl Placeholders {
         leads: watch::Receiver<bool>,
     ) -> Self {
         let desk = Arc::downgrade(desk);
-        Self { client, pool, desk, unwanted: HashMap::new(), replaced: HashMap::new(), changed_at: None, leads }
+        Self {
+            client,
+            pool,
+            desk,
+            unwanted: HashMap::new(),
+            second: HashMap::new(),
+            replaced: HashMap::new(),
+            changed_at: None,
+            leads,
+        }
     }
 
     /// Keeps them until told to stop, or until the desk is gone.
@@ -110,7 +125,15 @@ impl Placeholders {
         let unwanted: HashSet<i64> = planned.iter().filter_map(removed).collect();
         self.unwanted.retain(|id, _| unwanted.contains(id));
         self.replaced.retain(|id, _| snapshot.agents.iter().any(|agent| agent.id == *id));
+        let is_known =
+            |wanted: &str| planned.iter().any(|step| matches!(step, Step::Register { name, .. } if name == wanted));
+        self.second.retain(|name, _| is_known(name));
+        let has_one: HashSet<ScaledJobId> =
+            snapshot.agents.iter().filter_map(Mark::of).map(|mark| mark.scaled_job).collect();
         planned.retain(|step| match step {
+            Step::Register { name, mark, .. } if has_one.contains(&mark.scaled_job) => {
+                now.duration_since(*self.second.entry(name.clone()).or_insert(now)) >= SECOND_AFTER
+            }
             Step::Register { .. } => true,
             Step::Replace { id, capabilities, .. } => self.replaced.get(id) != Some(capabilities),
             Step::Remove { id, .. } => now.duration_since(*self.unwanted.entry(*id).or_insert(now)) >= GRACE,

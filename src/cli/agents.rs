@@ -3,19 +3,22 @@
 //! What to remove is judged by [`cleaning`](crate::cleaning). Which names are one's own is said by whoever asks: a running scaler
 //! knows its triggers, but a person who cleans a pool must see the pattern that is meant.
 
+mod row;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 use tokio::time::sleep;
 
 use super::{
     Failed, help,
     pool::{OpenPool, PoolArgs, print},
 };
+use row::{HEADER, Row};
+
 use crate::{
-    agent::{Agent, AgentNamePattern},
+    agent::AgentNamePattern,
     app,
     cleaning::{Rules, Verdict, judge},
     config::LogFormat,
@@ -76,24 +79,6 @@ fn time(text: &str) -> Result<SignedDuration, String> {
     let least = SignedDuration::from_mins(10);
     let time = text.parse::<SignedDuration>().ok().filter(|time| *time >= least);
     time.ok_or_else(|| "expected a length of time from `10m` on, such as `1h` or `2h30m`".to_owned())
-}
-
-/// An agent as it is told.
-#[derive(Debug, Serialize)]
-struct Row {
-    id: i64,
-    name: String,
-    online: bool,
-    enabled: bool,
-    /// Since when it is online or offline.
-    since: Option<Timestamp>,
-    /// The job that it has.
-    job: Option<i64>,
-    verdict: &'static str,
-    reason: String,
-    /// What became of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    removed: Option<bool>,
 }
 
 impl Agents {
@@ -165,37 +150,4 @@ async fn remove(pool: &OpenPool, id: i64, rules: &Rules, now: Timestamp) -> Resu
     pool.client.remove_agent(&pool.pool, (id, name)).await?;
     tracing::info!(agent = name, "removed: {verdict}");
     Ok(true)
-}
-
-const HEADER: [&str; 5] = ["ID", "NAME", "STATUS", "VERDICT", "REASON"];
-
-impl Row {
-    fn of(agent: &Agent, verdict: Verdict) -> Self {
-        Self {
-            id: agent.id,
-            name: agent.name.to_string(),
-            online: agent.online,
-            enabled: agent.enabled,
-            since: agent.status_changed_at,
-            job: agent.assigned.map(|job| job.0),
-            verdict: verdict.label(),
-            reason: verdict.to_string(),
-            removed: None,
-        }
-    }
-
-    fn cells(&self) -> [String; 5] {
-        let status = match (self.online, self.enabled) {
-            (true, true) => "online",
-            (true, false) => "online, disabled",
-            (false, true) => "offline",
-            (false, false) => "offline, disabled",
-        };
-        let reason = match self.removed {
-            None => self.reason.clone(),
-            Some(true) => format!("{}; removed", self.reason),
-            Some(false) => format!("{}; not removed", self.reason),
-        };
-        [self.id.to_string(), self.name.clone(), status.to_owned(), self.verdict.to_owned(), reason]
-    }
 }

@@ -53,7 +53,7 @@ impl AgentReader {
     /// When an agent's capabilities are no map of texts.
     pub fn agents_of(&mut self, list: wire::List<wire::Agent<'_>>) -> Result<Vec<Agent>, NotTheAnswer> {
         let mut agents =
-            list.value.iter().map(|agent| self.agent_of(agent)).collect::<Result<Vec<_>, NotTheAnswer>>()?;
+            list.value.into_iter().map(|agent| self.agent_of(&agent)).collect::<Result<Vec<_>, NotTheAnswer>>()?;
         let there: HashSet<i64> = agents.iter().map(|agent| agent.id).collect();
         self.known.retain(|id, _| there.contains(id));
         self.texts.tidy();
