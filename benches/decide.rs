@@ -142,7 +142,7 @@ fn main() {
             snapshot: &snapshot,
             triggers: &triggers,
             homes: &[],
-            settling_until: None,
+            settling: None,
             caps: &Caps::default(),
             distrusted: &BTreeSet::new(),
             held: &BTreeMap::new(),

@@ -41,7 +41,7 @@ use self::{
 };
 use crate::{
     cluster_view::{InCluster, Trouble},
-    decision::{Decision, Gained, Placement, ScaledJobDecision, Starts, TriggerDecision},
+    decision::{Decision, Gained, Placement, ScaledJobDecision, Settling, Starts, TriggerDecision},
     job_request::RequestId,
     parallel_jobs::{Caps, Each, Report},
     scaling::{self, Counts, Own, OwnAgents, OwnJobs},
@@ -58,8 +58,8 @@ pub struct World<'a> {
     pub triggers: &'a [Arc<Trigger>],
     /// For each of the snapshot's jobs, the place among [`scaled_jobs`] of the one it was given to last; or nothing at all.
     pub homes: &'a [Option<u32>],
-    /// Until when the pool settles: no agents are asked for before.
-    pub settling_until: Option<Timestamp>,
+    /// Until when the pool settles, and why: no agents are asked for before.
+    pub settling: Option<&'a Settling>,
     /// The organisation's limits, and what the other pools leave of them.
     pub caps: &'a Caps,
     /// Numbers of idle agents that are not believed any more.
@@ -91,7 +91,7 @@ pub fn scaled_jobs(triggers: &[Arc<Trigger>]) -> Vec<ScaledJobId> {
 #[must_use]
 pub fn decide(world: &World<'_>) -> (Decision, Report) {
     let World { snapshot, now, .. } = *world;
-    let settling_until = world.settling_until.filter(|until| now < *until && !planted!(NoSettling));
+    let settling = world.settling.filter(|settling| now < settling.until && !planted!(NoSettling));
     let ids = scaled_jobs(world.triggers);
     let mut triggers = offers(world, &ids);
     let takes_jobs_on: Vec<bool> = (0..ids.len())
@@ -123,7 +123,7 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
                 scaled_jobs[triggers[trigger as usize].scaled_job as usize].matched_starting += 1;
             }
             Placement::Assigned { trigger }
-                if settling_until.is_some() && !starts_while_settling(&triggers[trigger as usize]) =>
+                if settling.is_some() && !starts_while_settling(&triggers[trigger as usize]) =>
             {
                 jobs[*job] = Placement::Settling { trigger };
             }
@@ -140,7 +140,7 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
         census.agents[agent as usize].lets_wait = Some(job);
     }
 
-    answer_all(snapshot, &mut triggers, &mut scaled_jobs, settling_until.is_some());
+    answer_all(snapshot, &mut triggers, &mut scaled_jobs, settling.is_some());
     let report = licences.report(&jobs);
     let decision = Decision {
         snapshot: Arc::clone(snapshot),
@@ -149,8 +149,9 @@ pub fn decide(world: &World<'_>) -> (Decision, Report) {
         jobs,
         agents: census.agents,
         parallel_jobs: Each::new(|parallelism| licences.counted(parallelism, *report.taken.of(parallelism))),
-        settling_until,
-        valid_until: settling_until
+        settling: settling.cloned(),
+        valid_until: settling
+            .map(|settling| settling.until)
             .into_iter()
             .chain(census.valid_until.filter(|_| !planted!(GraceEndUnnoticed)))
             .min(),

@@ -23,6 +23,17 @@ use crate::{
 pub struct ClusterView {
     /// By id. One that is not here does not exist.
     pub scaled_jobs: BTreeMap<ScaledJobId, Arc<ScaledJobView>>,
+    /// Why it may not be all there is, where that is so.
+    pub doubt: Option<Doubt>,
+}
+
+/// A watch has failed, or the API server is silent: it may be nothing, but what has happened since is not seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// By then the view is whole again, or lost.
+    pub until: Timestamp,
+    /// What has failed; no secret is in it.
+    pub reason: Arc<str>,
 }
 
 /// A ScaledJob, or a ScaledObject, as its author wrote it and as it stands.

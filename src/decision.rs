@@ -36,8 +36,8 @@ pub struct Decision {
     pub agents: Vec<AgentStanding>,
     /// The organisation's parallel jobs, where they are limited and the limit is known.
     pub parallel_jobs: Each<Option<ParallelJobs>>,
-    /// Until when no agents are asked for, where the pool is still settling.
-    pub settling_until: Option<Timestamp>,
+    /// Why no agents are asked for, where that is so.
+    pub settling: Option<Settling>,
     /// From when on the same world would give another decision, by the passing of time alone.
     pub valid_until: Option<Timestamp>,
 }
@@ -54,6 +54,15 @@ impl Decision {
     pub fn given_to(&self, scaled_job: u32) -> u32 {
         self.triggers.iter().filter(|trigger| trigger.scaled_job == scaled_job).map(|trigger| trigger.given).sum()
     }
+}
+
+/// A pool waits until it knows enough: a job that is given out now may be given out twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settling {
+    /// How long at most.
+    pub until: Timestamp,
+    /// What keeps the cluster's view from being whole; nothing where all triggers have yet to ask.
+    pub doubt: Option<Arc<str>>,
 }
 
 /// Parallel jobs as one decision counted them.
@@ -295,7 +304,7 @@ pub enum Placement {
         /// One of them.
         agent: u32,
     },
-    /// The pool waits for all its triggers to have asked.
+    /// The pool waits for all its triggers to have asked, or for the cluster to be seen whole again.
     Settling {
         /// The trigger that would take it as things stand.
         trigger: u32,

@@ -2,7 +2,7 @@
 //!
 //! Pure. Knows [`decision`](crate::decision) and what it points to.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     caseless::Caseless,
@@ -78,18 +78,7 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
             ),
             Vec::new(),
         ),
-        Placement::Settling { trigger } => {
-            let left = decision.settling_until.map_or(SignedDuration::ZERO, |until| until.duration_since(now));
-            (
-                format!(
-                    "the scaler has just begun to serve this pool and waits {} s more for all ScaledJobs to have asked; as \
-                     things stand {} would start an agent for it",
-                    left.as_secs().max(0),
-                    owner_of(decision, trigger)
-                ),
-                Vec::new(),
-            )
-        }
+        Placement::Settling { trigger } => (settles(decision, trigger, now), Vec::new()),
         Placement::Unmatched => (
             match static_agent(decision, demands) {
                 Some((name, state)) => {
@@ -124,7 +113,8 @@ pub fn hints(decision: &Decision, trigger: &TriggerDecision) -> Vec<String> {
         _ if trigger.trigger.builtin.is_some() => {}
         Strategy::Accurate if !is_seen => hints.push(
             "`scalingStrategy: accurate`: KEDA starts agents again that run and have not registered yet, which only the \
-             cluster's view shows: turn it on (`[kubernetes] view`), or use `default`, here and in the ScaledJob"
+             cluster's view shows: turn it on (`[kubernetes] view`) and let agents register under their pods' names, or \
+             use `default`, here and in the ScaledJob"
                 .to_owned(),
         ),
         Strategy::Eager => hints.push(
@@ -137,7 +127,7 @@ pub fn hints(decision: &Decision, trigger: &TriggerDecision) -> Vec<String> {
     if own.starts != Starts::Working && !is_seen {
         hints.push(
             "without the cluster's view, starts that fail are noticed late, only by agents that don't register, and the \
-             reason is not known: turn it on (`[kubernetes] view`)"
+             reason is not known: turn it on (`[kubernetes] view`) and let agents register under their pods' names"
                 .to_owned(),
         );
     }
@@ -277,6 +267,23 @@ fn static_agent<'a>(decision: &'a Decision, demands: &DemandSet) -> Option<(&'a 
         standing.owner.is_none() && up(standing) && agent.enabled && agent.capabilities.satisfies(demands)
     })?;
     Some((&agent.name, standing.state.label()))
+}
+
+/// What a job waits for that a trigger would start an agent for.
+fn settles(decision: &Decision, trigger: u32, now: Timestamp) -> String {
+    let owner = owner_of(decision, trigger);
+    let until = decision.settling.as_ref().map_or(now, |settling| settling.until);
+    let left = until.duration_since(now).as_secs().max(0);
+    let begins = match decision.settling.as_ref().and_then(|settling| settling.doubt.as_ref()) {
+        None => format!(
+            "the scaler has just begun to serve this pool and waits {left} s more for all ScaledJobs to have asked"
+        ),
+        Some(reason) => format!(
+            "what KEDA has started may have changed unseen, so the scaler waits {left} s more at most to see the cluster \
+             again ({reason})"
+        ),
+    };
+    format!("{begins}; as things stand {owner} would start an agent for it")
 }
 
 fn owner_of(decision: &Decision, trigger: u32) -> &ScaledJobId {

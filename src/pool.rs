@@ -44,7 +44,7 @@ pub use self::{
 use crate::{
     assignment::{self, World},
     cluster_view::{ClusterView, InCluster, ScaledJobView, StartFailure},
-    decision::{Answer, Decision, Placement, Refusal},
+    decision::{Answer, Decision, Placement, Refusal, Settling},
     job_request::RequestId,
     parallel_jobs::Ledger,
     snapshot::Snapshot,
@@ -148,10 +148,13 @@ impl Pool {
 
     /// Whether another view of the cluster would change anything here.
     fn concerns(&self, view: Option<&ClusterView>) -> bool {
-        let (Some(old), Some(new)) = (&self.view, view) else { return true };
+        let (Some(old), Some(view)) = (&self.view, view) else { return true };
         let Some(decision) = &self.decision else { return true };
+        if old.doubt != view.doubt {
+            return true;
+        }
         decision.scaled_jobs.iter().any(|scaled_job| {
-            match (old.scaled_jobs.get(&scaled_job.id), new.scaled_jobs.get(&scaled_job.id)) {
+            match (old.scaled_jobs.get(&scaled_job.id), view.scaled_jobs.get(&scaled_job.id)) {
                 (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
                 (old, new) => old.is_some() != new.is_some(),
             }
@@ -277,6 +280,13 @@ impl Pool {
         }
     }
 
+    /// Whether Kubernetes Jobs may have come or ended unseen. KEDA counts those that there are, so that an agent that is
+    /// asked for beside one that has ended is one too many.
+    fn in_doubt(&self) -> Option<Settling> {
+        let doubt = self.view.as_ref()?.doubt.as_ref().filter(|_| !planted!(DoubtIgnored))?;
+        Some(Settling { until: doubt.until, doubt: Some(Arc::clone(&doubt.reason)) })
+    }
+
     /// The triggers there are, in the order of their ids: those that KEDA asks about, and those that it will.
     fn triggers(&self) -> Vec<Arc<Trigger>> {
         let mut triggers = self.known.triggers();
@@ -329,10 +339,11 @@ impl Pool {
         let triggers = self.triggers();
         let scaled_jobs = assignment::scaled_jobs(&triggers);
         let cluster = self.look_at_cluster(&triggers, &scaled_jobs, snapshot, now);
-        let Self { id, known, memory, sightings, trust, breakers, learned, .. } = self;
         // Where the cluster shows all that will ask, there is nobody to wait for.
         let shown = self.view.is_some() && self.shows_all && !planted!(SettlesInSpiteOfTheView);
-        let settling_until = self.settling_until.filter(|_| !shown);
+        let asked = self.settling_until.filter(|_| !shown).map(|until| Settling { until, doubt: None });
+        let settling = asked.into_iter().chain(self.in_doubt()).max_by_key(|settling| settling.until);
+        let Self { id, known, memory, sightings, trust, breakers, learned, .. } = self;
         let on_its_way = |place: usize| matches!(&cluster.get(place), Some(Some(shown)) if shown.starting > 0);
         let mut homes = memory.homes(snapshot, &scaled_jobs);
         let came = sightings.look(snapshot);
@@ -344,7 +355,7 @@ impl Pool {
                     snapshot,
                     triggers: &triggers,
                     homes,
-                    settling_until,
+                    settling: settling.as_ref(),
                     caps: &caps,
                     distrusted: trust.distrusted(),
                     held: trust.held(),

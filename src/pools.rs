@@ -18,9 +18,11 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use tokio::{sync::watch, time::Instant};
+use url::Url;
 
-use crate::{caseless::Caseless, cluster_watch::View, pool::Pool, snapshot::Snapshot};
+use crate::{caseless::Caseless, cluster_watch::View, pool::Pool, snapshot::Snapshot, trigger::TriggerId};
 
 /// The time, read from one monotonic clock that was set once by the wall clock at the start: it never jumps, and stands
 /// still where a test pauses time.
@@ -46,7 +48,7 @@ impl Clock {
 }
 
 /// A pool is in use, and looked at in the background, for this long after a question.
-const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
+pub const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// How a trigger names its pool.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +66,28 @@ impl fmt::Display for PoolSelector {
             Self::Id(id) => write!(f, "{id}"),
         }
     }
+}
+
+/// A token that a trigger brings along, and the one place that it is for.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// The organisation's or collection's address.
+    pub url: Url,
+    /// A personal access token.
+    pub token: SecretString,
+    /// Whose it is.
+    pub by: TriggerId,
+}
+
+/// Whether two addresses are one organisation's. One with a name, a password, a query or a fragment is nobody's.
+#[must_use]
+pub fn same_place(one: &Url, other: &Url) -> bool {
+    let place = |url: &Url| {
+        let bare =
+            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        bare.then(|| (url.origin(), url.path().trim_end_matches('/').to_ascii_lowercase()))
+    };
+    place(one).is_some_and(|one| place(other) == Some(one))
 }
 
 /// Why nothing is known of a pool. `message` is for the user, whole: it names the organisation, the pool, what Azure said
@@ -332,6 +356,9 @@ pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<Desk>, Arc<Failure
 pub trait Directory: Send + Sync + 'static {
     /// The desk of a configured organisation's pool. Azure is asked whether the pool exists the first time only.
     fn open<'a>(&'a self, organization: &'a str, pool: &'a PoolSelector) -> Opening<'a>;
+
+    /// The desk of a pool that is reached with a trigger's own token. Triggers share it if they bring the same one.
+    fn open_with<'a>(&'a self, brought: &'a Brought, pool: &'a PoolSelector) -> Opening<'a>;
 
     /// All pools in use, in a stable order.
     fn desks(&self) -> Vec<Arc<Desk>>;

@@ -4,8 +4,14 @@
 
 #[path = "program/agents.rs"]
 mod agents;
+#[path = "shared/certificates.rs"]
+mod certificates;
 #[path = "program/demo.rs"]
 mod demo;
+#[path = "shared/private.rs"]
+mod private;
+#[path = "program/proxy.rs"]
+mod proxy;
 #[path = "program/readme.rs"]
 mod readme;
 #[path = "program/serve.rs"]

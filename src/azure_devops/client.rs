@@ -16,7 +16,6 @@ use reqwest::{
     RequestBuilder, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
 };
-use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::block_in_place,
@@ -25,22 +24,22 @@ use tokio::{
 use url::Url;
 
 use super::{
-    credential::Credential,
     decode::{self, AgentReader, Limit, NotTheAnswer, ParallelJobs, PoolReference},
     failure::{Request, class_of},
     organization::{BadOrganization, Organization},
+    sign_in::{Authorization, SignIn},
 };
 use crate::{
     agent::Agent,
     caseless::Caseless,
     job_request::Parallelism,
     metrics::Metrics,
-    pools::{Failure, FailureClass, PoolSelector},
+    pools::{Clock, Failure, FailureClass, PoolSelector},
     snapshot::Queue,
 };
 
-/// Larger answers are refused, packed or not.
-const LARGEST_ANSWER: usize = 256 << 20;
+/// Larger answers are refused, packed or not: 10,000 job requests are 23 MB.
+const LARGEST_ANSWER: usize = 64 << 20;
 /// However long Azure asks to wait, no longer than this.
 const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 
@@ -49,13 +48,11 @@ const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 pub struct Client {
     organization: Arc<str>,
     base: Url,
-    credential: Credential,
+    sign_in: SignIn,
     http: reqwest::Client,
     metrics: Metrics,
     /// Until when Azure asks for patience.
     patience: Mutex<Option<Instant>>,
-    /// The token that Azure refused last.
-    refused: Mutex<Option<SecretString>>,
 }
 
 /// The parts of the interface, as the metrics call them.
@@ -69,31 +66,19 @@ enum Endpoint {
     ResourceLimits,
 }
 
-/// A token as it was sent.
-struct Sent {
-    token: SecretString,
-    header: SecretString,
-}
-
 impl Client {
     /// Makes a client; nothing is sent.
     ///
     /// # Errors
     ///
     /// When a setting is wrong.
-    pub fn new(organization: &Organization, metrics: Metrics) -> Result<Self, BadOrganization> {
+    pub fn new(organization: &Organization, clock: Clock, metrics: Metrics) -> Result<Self, BadOrganization> {
         let bad = |fault| BadOrganization { organization: Arc::clone(&organization.name), fault };
         let base = organization.base().map_err(bad)?;
         let http = organization.http_client(&base).map_err(bad)?;
-        Ok(Self {
-            organization: Arc::clone(&organization.name),
-            base,
-            credential: organization.credential.clone(),
-            http,
-            metrics,
-            patience: Mutex::default(),
-            refused: Mutex::default(),
-        })
+        let sign_in = SignIn::new(&organization.credential, &http, &organization.name, clock, &metrics);
+        let organization = Arc::clone(&organization.name);
+        Ok(Self { organization, base, sign_in, http, metrics, patience: Mutex::default() })
     }
 
     /// The organisation's name.
@@ -181,17 +166,15 @@ impl Client {
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// Whether there is a token that Azure has not refused last time.
+    /// Whether there is a credential that was not refused last time.
     pub async fn has_another_token(&self) -> bool {
-        let Ok(token) = self.credential.token().await else { return false };
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.as_ref().is_none_or(|refused| refused.expose_secret() != token.expose_secret())
+        self.sign_in.has_another().await
     }
 
     /// Names what is asked for, for a failure's message.
     pub(super) fn request<'a>(&'a self, what: &'a str) -> Request<'a> {
-        let Self { organization, base, credential, .. } = self;
-        Request { what, organization, url: base.as_str(), credential, manages: false }
+        let Self { organization, base, sign_in, .. } = self;
+        Request { what, organization, url: base.as_str(), credential: sign_in.credential(), manages: false }
     }
 
     /// The address of a part of the interface.
@@ -203,27 +186,59 @@ impl Client {
         url
     }
 
-    /// Asks, reads and counts.
+    /// Asks.
     async fn ask<T>(
         &self,
         endpoint: Endpoint,
         what: &str,
         url: Url,
-        read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
+        read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         self.send(endpoint, self.request(what), self.http.get(url), read).await
     }
 
-    /// Sends, reads and counts.
+    /// Signs in and sends. What Azure refuses to take is sent once more where there is another credential.
     async fn send<T>(
         &self,
+        endpoint: Endpoint,
+        request: Request<'_>,
+        message: RequestBuilder,
+        mut read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
+    ) -> Result<T, Failure> {
+        let with = self.sign_in.authorization().await.map_err(|denial| request.unsigned(denial))?;
+        // A token that may not ask for licences, or manage agents, may be good for all else.
+        let is_refused = |answer: &Result<T, Failure>| {
+            let is_refused = answer.as_ref().is_err_and(|failure| failure.class == FailureClass::NotSignedIn);
+            is_refused && !endpoint.is_about_licences() && !request.manages
+        };
+        let again = message.try_clone();
+        let mut answer = self.send_with(&with, endpoint, request, message, &mut read).await;
+        if is_refused(&answer)
+            && let Some(again) = again
+            && let Some(another) = self.sign_in.another(&with).await
+        {
+            answer = self.send_with(&another, endpoint, request, again, &mut read).await;
+            if is_refused(&answer) {
+                self.sign_in.refused(&another);
+            }
+        }
+        if answer.is_ok() {
+            self.sign_in.accepted();
+        }
+        answer
+    }
+
+    /// Sends, reads and counts.
+    async fn send_with<T>(
+        &self,
+        with: &Authorization,
         endpoint: Endpoint,
         request: Request<'_>,
         message: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         let started = Instant::now();
-        let answer = self.exchange(endpoint, request, message, read).await;
+        let answer = self.exchange(with, endpoint, request, message, read).await;
         let (organization, endpoint) = (&*self.organization, endpoint.label());
         let outcome = answer.as_ref().map_or_else(|failure| failure.class.label(), |_| "ok");
         let Metrics { azure_requests_total: total, azure_request_duration_seconds: duration, .. } = &self.metrics;
@@ -235,23 +250,14 @@ impl Client {
 
     async fn exchange<T>(
         &self,
+        with: &Authorization,
         endpoint: Endpoint,
         request: Request<'_>,
         message: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
-        let token = self.credential.token().await.map_err(|reason| {
-            self.remember_refused(None);
-            request.without_token(&reason)
-        })?;
-        let message = message.header(ACCEPT, endpoint.accept());
-        let message = message.basic_auth("", Some(token.expose_secret())).build();
-        let message = message.map_err(|error| request.unanswered(error))?;
-        let header = message.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let header = header.and_then(|value| value.strip_prefix("Basic ")).unwrap_or_default().into();
-        let sent = Sent { token, header };
-
-        let mut response = self.http.execute(message).await.map_err(|error| request.unanswered(error))?;
+        let message = message.header(ACCEPT, endpoint.accept()).header(AUTHORIZATION, with.header.clone());
+        let mut response = message.send().await.map_err(|error| request.unanswered(error))?;
         let status = response.status();
         let number = |name: &str| -> Option<u64> { response.headers().get(name)?.to_str().ok()?.trim().parse().ok() };
         if let Some(remaining) = number("x-ratelimit-remaining") {
@@ -276,14 +282,10 @@ impl Client {
         match class_of(status, is_html, retry_after.is_some()) {
             Some(class) => {
                 let class = if endpoint.is_absent(status) { FailureClass::NotFound } else { class };
-                // A token that may not ask for licences or manage agents may be good for all else.
-                if class == FailureClass::NotSignedIn && !endpoint.is_about_licences() && !request.manages {
-                    self.remember_refused(Some(&sent.token));
-                }
-                let said = decode::refusal(&body).map(|said| sent.hide(&said));
+                let said = decode::refusal(&body).map(|said| with.hide(&said));
                 Err(request.refused(class, status, said.as_deref()))
             }
-            None => apart(|| read(&body)).map_err(|reason| request.misread(&sent.hide(&reason.to_string()))),
+            None => apart(|| read(&body)).map_err(|reason| request.misread(&with.hide(&reason.to_string()))),
         }
     }
 
@@ -295,10 +297,6 @@ impl Client {
         let throttled = self.metrics.azure_throttled_seconds_total.with_label_values(&[&*self.organization]);
         throttled.inc_by(added.as_secs_f64());
         *patience = (*patience).max(Some(until));
-    }
-
-    fn remember_refused(&self, token: Option<&SecretString>) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = token.cloned();
     }
 }
 
@@ -337,16 +335,5 @@ impl Endpoint {
 
     fn is_about_licences(self) -> bool {
         matches!(self, Self::ResourceUsage | Self::ResourceLimits)
-    }
-}
-
-impl Sent {
-    /// Foreign text without the token, should it be repeated there.
-    fn hide(&self, text: &str) -> String {
-        let secrets = [&self.token, &self.header].map(ExposeSecret::expose_secret);
-        secrets
-            .into_iter()
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
 }

@@ -156,8 +156,10 @@ CONTROL API
   DELETE /_control/agents/POOL/NAME     a job that it runs is lost
   GET    /_control/agents/POOL/NAME/end?within_ms=25000
          {\"ended\": true} when it is not registered any more
-  PUT    /_control/faults               {\"status\": 503, \"latency_ms\": 0,
-                                         \"read_only\": true}
+  PUT    /_control/faults               all is well again with {}
+         {\"shape\": \"half-open\", \"for_ms\": 5000}, the shapes in docs/failures.md
+         {\"status\": 503, \"headers\": {\"retry-after\": \"5\"}, \"latency_ms\": 0}
+         {\"read_only\": true}: the token may register and remove no agent
   PUT    /_control/parallel-jobs        {\"private\": 3}, or null for any number
   GET    /_control/state                jobs, agents, requests; milliseconds
   A pool that is named is made where it isn't there.

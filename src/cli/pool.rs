@@ -77,7 +77,7 @@ impl PoolArgs {
                 _ => return Err(Failed::Usage(format!("--organization: name one of {}", list(names(), "or")))),
             },
         };
-        let client = Client::new(&app::organization(organization), Metrics::new())
+        let client = Client::new(&app::organization(organization), app::clock(), Metrics::new())
             .map_err(|fault| Failed::Usage(fault.to_string()))?;
         let selector = match self.pool.parse() {
             Ok(id) => PoolSelector::Id(id),

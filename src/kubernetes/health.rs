@@ -1,7 +1,9 @@
 //! Whether what is seen of the cluster is all there is.
 //!
 //! ```text
-//! starting ──all kinds listed──▶ current ──a watch fails, or no heartbeat──▶ lost ──all kinds listed since──▶ current
+//! starting ──all kinds listed──▶ current ──a watch fails, or no heartbeat──▶ in doubt ──for too long──▶ lost
+//!                                   ▲───────────────the watch holds──────────────┘                        │
+//!                                   └─────────────────────────all kinds listed since──────────────────────┘
 //! ```
 //!
 //! A generation is one round of listing everything: when the view is lost, or the server answers again, a new one begins,
@@ -105,6 +107,11 @@ impl Health {
             self.verdict = Verdict::Current;
         }
         self.verdict.clone()
+    }
+
+    /// By when a view that is current is whole again or lost, and why that is so, where it may not be whole.
+    pub(super) fn doubt(&self) -> Option<(Instant, &Failure)> {
+        self.losses().map(|(at, _, failure)| (at, failure)).min_by_key(|(at, _)| *at)
     }
 
     /// When [`judge`](Self::judge) may say something else though nothing is heard.

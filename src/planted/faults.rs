@@ -174,6 +174,7 @@ faults! {
     BrokenKeptWarm "broken-kept-warm" "A broken image is started for the minimum at each poll."
     FirstViewKept "first-view-kept" "The cluster is seen once, and never again."
     SettlesInSpiteOfTheView "settles-in-spite-of-the-view" "A pool settles though all its triggers are known."
+    DoubtIgnored "doubt-ignored" "Kubernetes Jobs that may have ended unseen are counted, and more are started."
     AnnouncedIgnored "announced-ignored" "Triggers that the cluster shows and nobody has asked about take no jobs."
     NamelessPodsCounted "nameless-pods-counted" "Agents with names of their own are taken for dead."
     RegisteredStillStarting "registered-still-starting" "An agent that has run its job is awaited until its pod is gone."

@@ -22,7 +22,7 @@ pub fn view_of(world: &World, before: Option<&ClusterView>) -> ClusterView {
         let same = before.and_then(|before| before.scaled_jobs.get(&made.plan.id)).filter(|before| ***before == shown);
         (made.plan.id.clone(), same.map_or_else(|| Arc::new(shown), Arc::clone))
     });
-    ClusterView { scaled_jobs: shown.collect() }
+    ClusterView { scaled_jobs: shown.collect(), doubt: None }
 }
 
 /// A ScaledJob's strategy as the core knows it.

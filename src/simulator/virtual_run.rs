@@ -11,12 +11,13 @@
 //! meanwhile, and what can't be had in time is answered from what there is, or not at all.
 
 mod lens;
+mod seen;
 mod trouble;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use self::lens::Lens;
 pub use self::trouble::{Trouble, Troubles};
+use self::{lens::Lens, seen::Seen};
 use super::{
     accounts::Endpoint,
     answers,
@@ -24,13 +25,12 @@ use super::{
     cluster::SimulatedScaledJob,
     keda::Reply,
     plan::{Millis, Plan},
-    shown::{strategy_of, view_of},
+    shown::strategy_of,
     world::World,
 };
 use crate::{
     agent::AgentNamePattern,
     azure_devops::decode::{self, Limit},
-    cluster_view::ClusterView,
     decision::{Answer, Decision},
     job_request::Parallelism,
     parallel_jobs::{Headroom, Ledger, Usage},
@@ -82,8 +82,6 @@ impl Default for Conditions {
     }
 }
 
-/// A watch that stands still is taken for lost after so long.
-const STALE_IS_LOST_AFTER: Duration = Duration::from_secs(12);
 /// Licences are asked for this often.
 const LICENCES_ARE_ASKED_FOR: Duration = Duration::from_secs(10);
 
@@ -98,7 +96,7 @@ pub struct VirtualRun {
     triggers: Vec<(u32, Arc<Trigger>)>,
     pools: BTreeMap<i64, ScalerPool>,
     /// What the cluster showed last, where it is watched.
-    view: Option<Arc<ClusterView>>,
+    seen: Seen,
     /// What its pools share, and when it was asked for.
     ledger: Arc<Ledger>,
     licences_at: Option<Duration>,
@@ -154,7 +152,7 @@ impl VirtualRun {
         let mut run = Self {
             triggers: Vec::new(),
             pools: BTreeMap::new(),
-            view: None,
+            seen: Seen::default(),
             ledger,
             licences_at: None,
             asking: vec![false; plan.scaled_jobs.len()],
@@ -262,19 +260,7 @@ impl VirtualRun {
         if !self.conditions.view {
             return;
         }
-        let now = self.world.now();
-        let stale = self.conditions.troubles.since(Trouble::ViewStale, now);
-        let stale_for = stale.map(|since| now.saturating_sub(since));
-        if self.conditions.troubles.is(Trouble::ViewLost, now)
-            || stale_for.is_some_and(|stale_for| stale_for > STALE_IS_LOST_AFTER)
-        {
-            self.view = None;
-        } else if stale.is_none() {
-            let view = view_of(&self.world, self.view.as_deref());
-            if self.view.as_deref() != Some(&view) {
-                self.view = Some(Arc::new(view));
-            }
-        }
+        let seen = self.seen.look(&self.world, &self.conditions.troubles);
         let scaled_jobs = self.world.cluster().scaled_jobs.iter().enumerate();
         let of_pool = scaled_jobs.filter(|(_, made)| made.plan.pool == pool && !made.deleted);
         let triggers = of_pool.map(|(place, made)| match &self.triggers[place] {
@@ -283,7 +269,7 @@ impl VirtualRun {
         });
         let triggers = triggers.collect();
         if let Some(side) = self.pools.get_mut(&pool) {
-            side.core.see(self.view.clone());
+            side.core.see(seen);
             side.core.announce(triggers, true);
         }
     }

@@ -64,8 +64,8 @@ struct Section<'a> {
     pool: Pool<'a>,
     decided: bool,
     age: Option<String>,
-    /// How much longer no agents are asked for.
-    settling: Option<String>,
+    /// How much longer no agents are asked for, and what keeps the cluster from being seen whole, where it is that.
+    settling: Option<(String, Option<&'a str>)>,
     queued: usize,
     longest_wait: Option<String>,
     unplaced: usize,
@@ -134,8 +134,9 @@ impl<'a> Section<'a> {
             agents: Agents::default(),
         };
         if let Some(decision) = seen.decision.as_deref() {
-            let until = decision.settling_until.filter(|until| *until > seen.now);
-            section.settling = until.map(|until| spoken(between(seen.now, until)));
+            let settling = decision.settling.as_ref().filter(|settling| settling.until > seen.now);
+            section.settling =
+                settling.map(|settling| (spoken(between(seen.now, settling.until)), settling.doubt.as_deref()));
             section.unplaced = Placement::UNPLACED.into_iter().map(|label| section.jobs(label)).sum();
             for (place, placement) in decision.jobs.iter().enumerate() {
                 let runs = matches!(placement, Placement::Running { .. });

@@ -180,7 +180,7 @@ pub(super) fn pool(seen: &PoolSeen) -> Pool<'_> {
             .failure
             .as_ref()
             .map(|failure| FailureSaid { class: failure.class.label(), message: &failure.message }),
-        settling_until: decision.and_then(|decision| decision.settling_until),
+        settling_until: decision.and_then(|decision| decision.settling.as_ref()).map(|settling| settling.until),
         jobs: decision.map(jobs_by_decision),
         agents: decision.map(agents_by_state),
         parallel_jobs: decision.map(limits),

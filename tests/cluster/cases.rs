@@ -1,5 +1,7 @@
 //! The cases, in the order in which they run: first what the others stand on.
 
+#[path = "cases/accurate.rs"]
+mod accurate;
 #[path = "cases/edits.rs"]
 mod edits;
 #[path = "cases/ground.rs"]
@@ -113,14 +115,17 @@ cases! {
     Together operated:
         keda_starts_an_agent_for_each_job,
         keda_starts_one_agent_for_a_job_that_three_scaled_jobs_fit,
-        keda_starts_no_agent_twice_under_accurate_while_agents_are_slow,
         keda_keeps_idle_agents_beside_those_that_work,
+        keda_starts_nothing_for_jobs_that_end_unseen,
         keda_goes_on_when_its_operator_is_restarted,
         keda_goes_on_when_the_scaler_is_restarted,
         keda_is_led_from_one_replica_to_the_next_in_a_burst,
         keda_lets_agents_work_when_their_scaled_job_is_edited,
         keda_starts_nothing_while_a_scaled_job_is_paused,
         jobs_of_a_scaled_job_that_is_deleted_go_to_the_next;
+    Together accurate:
+        keda_starts_each_agent_once_while_registration_takes_5_s,
+        keda_starts_each_agent_once_though_three_scaled_jobs_fit;
     Together replicated:
         keda_gets_one_answer_from_two_replicas,
         keda_is_led_to_the_replica_that_leads;

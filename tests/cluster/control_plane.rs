@@ -53,9 +53,14 @@ impl ControlPlane {
 
     /// A client that asks as `user` at another address, which leads to the API server.
     pub(crate) async fn client_at(&self, user: User, url: &str) -> Client {
+        using(self.kubeconfig_at(user, url)).await.unwrap()
+    }
+
+    /// With what a program asks as `user` another address than the API server's own.
+    pub(crate) fn kubeconfig_at(&self, user: User, url: &str) -> Kubeconfig {
         let mut kubeconfig = Kubeconfig::read_from(self.kubeconfig(user)).unwrap();
         kubeconfig.clusters[0].cluster.as_mut().unwrap().server = Some(url.to_owned());
-        using(kubeconfig).await.unwrap()
+        kubeconfig
     }
 
     /// A client that asks as whoever has this name, which the admin lends it.

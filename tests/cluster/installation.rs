@@ -32,15 +32,21 @@ pub(crate) struct Installation {
 impl Installation {
     /// The scaler is ready and KEDA starts.
     pub(crate) async fn new(world: World, pace: Pace) -> Self {
-        Self::with(world, pace, false).await
+        Self::with(world, pace, Options::default()).await
+    }
+
+    /// The same, of a scaler that finds the API server at another address.
+    pub(crate) async fn through(world: World, pace: Pace, api_server: &str) -> Self {
+        let api_server = Some(api_server.to_owned());
+        Self::with(world, pace, Options { api_server, ..Options::default() }).await
     }
 
     /// The same, of a scaler whose replicas elect one of them.
     pub(crate) async fn electing(world: World, pace: Pace) -> Self {
-        Self::with(world, pace, true).await
+        Self::with(world, pace, Options { leader_election: true, ..Options::default() }).await
     }
 
-    async fn with(world: World, pace: Pace, leader_election: bool) -> Self {
+    async fn with(world: World, pace: Pace, options: Options) -> Self {
         rbac::apply_shipped(&world.client).await;
         let token = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "azp-token", "namespace": world.namespace },
@@ -52,7 +58,7 @@ impl Installation {
         let nodes = Nodes::new(kubelet, Arc::clone(&organization), pace);
         let (service, other_service) = (Service::new().await, Service::new().await);
         let addresses = [&service, &other_service].map(|service| service.address.clone()).to_vec();
-        let options = Options { addresses, leader_election };
+        let options = Options { addresses, ..options };
         let scaler = Replica::start(&world, &organization, &options, 1).await;
         within("the scaler to be ready", async || scaler.is_ready().await.then_some(())).await;
         service.leads_to(&scaler);

@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) addresses: Vec<String>,
     /// Whether one of them leads, and the others are not ready.
     pub(crate) leader_election: bool,
+    /// Where they find the API server, if not where it is.
+    pub(crate) api_server: Option<String>,
 }
 
 /// One that runs. It ends with this, as if it were killed.
@@ -47,7 +49,7 @@ pub(crate) struct Replica {
 impl Replica {
     /// Starts one, and waits until it serves and sees the cluster.
     pub(crate) async fn start(world: &World, organization: &Organization, options: &Options, number: u32) -> Self {
-        let Options { addresses, leader_election } = options;
+        let Options { addresses, leader_election, api_server } = options;
         let file = |kind: &str| world.control_plane.file(&format!("scaler-{}-{number}.{kind}", world.namespace));
         let (settings, log) = (file("toml"), file("log"));
         let text = format!(
@@ -55,6 +57,10 @@ impl Replica {
              [kubernetes]\nview = \"on\"\naddresses = {addresses:?}\nleader_election = {leader_election}\n"
         );
         fs::write(&settings, text).unwrap();
+        let api_server = api_server.clone().unwrap_or_else(|| world.control_plane.url());
+        let kubeconfig = file("kubeconfig");
+        let asks = world.control_plane.kubeconfig_at(User::Scaler, &api_server);
+        fs::write(&kubeconfig, serde_json::to_string(&asks).unwrap()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_azp-scaler"));
         command
             .arg("serve")
@@ -62,7 +68,7 @@ impl Replica {
             .arg(settings)
             .env("AZP_URL", organization.url())
             .env("AZP_TOKEN", TOKEN)
-            .env("KUBECONFIG", world.control_plane.kubeconfig(User::Scaler))
+            .env("KUBECONFIG", kubeconfig)
             // As the downward API says them.
             .env("POD_NAMESPACE", rbac::NAMESPACE)
             .env("POD_NAME", format!("azp-scaler-{number}"))

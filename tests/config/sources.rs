@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use azp_scaler::{
+    azure_devops::credential::Credential,
     azure_devops::organization::ParallelJobs,
-    config::{Credential, KubernetesSettings, LogFormat, Settings},
+    config::{KubernetesSettings, LogFormat, Settings},
     parallel_jobs::Headroom,
 };
 use jiff::SignedDuration;
@@ -34,7 +35,7 @@ fn what_is_left_out_is_as_the_contract_says() {
     assert_eq!(&*organization.name, "contoso");
     assert_eq!(organization.url.as_str(), "https://dev.azure.com/contoso");
     assert_eq!(organization.namespaces, ["*"]);
-    assert!(matches!(&organization.credential, Credential::TokenFile(file) if file.ends_with("token")));
+    assert!(matches!(&organization.credential, Credential::PersonalAccessTokenFile(file) if file.ends_with("token")));
     assert!(organization.certificate_authority.is_none() && organization.proxy.is_none());
     assert!(!organization.allow_plain_http);
     assert_eq!(organization.parallel_jobs, ParallelJobs::Auto);
@@ -130,7 +131,7 @@ fn toml_and_yaml_say_the_same() {
     assert_eq!(organization.namespaces, ["ci", "builds"]);
     assert_eq!(organization.parallel_jobs, ParallelJobs::Off);
     assert!(
-        matches!(&organization.credential, Credential::TokenVariable { token, .. } if token.expose_secret() == "hidden-token")
+        matches!(&organization.credential, Credential::PersonalAccessTokenVariable { token, .. } if token.expose_secret() == "hidden-token")
     );
     assert!(organization.certificate_authority.is_some() && organization.allow_plain_http);
     assert_eq!(organization.proxy.as_ref().unwrap().as_str(), "http://proxy:3128/");
@@ -206,7 +207,7 @@ fn the_short_way_needs_no_file() {
         let [organization] = settings.organizations.as_slice() else { panic!("one") };
         assert_eq!(&*organization.name, name, "{url}");
         assert!(
-            matches!(&organization.credential, Credential::TokenVariable { token, .. } if token.expose_secret() == "hidden-token")
+            matches!(&organization.credential, Credential::PersonalAccessTokenVariable { token, .. } if token.expose_secret() == "hidden-token")
         );
         assert!(!format!("{settings:?}").contains("hidden-token"));
     }
@@ -219,5 +220,7 @@ fn the_short_way_takes_a_token_file_and_a_file_without_organizations() {
     let environment = [("AZP_URL", "https://dev.azure.com/contoso"), ("AZP_TOKEN_FILE", token.to_str().unwrap())];
     let settings = folder.load("azp-scaler.yml", "log: { format: text }", &environment).unwrap();
     assert_eq!(settings.log_format, LogFormat::Text);
-    assert!(matches!(&settings.organizations[0].credential, Credential::TokenFile(file) if *file == token));
+    assert!(
+        matches!(&settings.organizations[0].credential, Credential::PersonalAccessTokenFile(file) if *file == token)
+    );
 }

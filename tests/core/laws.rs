@@ -108,7 +108,7 @@ fn world_of<'a>(
         snapshot,
         triggers,
         homes,
-        settling_until: None,
+        settling: None,
         caps,
         distrusted: const { &BTreeSet::new() },
         held: const { &BTreeMap::new() },

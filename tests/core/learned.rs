@@ -112,7 +112,7 @@ fn the_environment_is_offered_while_the_cluster_is_seen() {
     assert_eq!(scene.look(&queue, &[]).0, [0]);
     let environment = Arc::new(CapabilitySet::new([("JAVA_HOME", "/opt/java")]));
     let shown = ScaledJobView { environment, max_replicas: 10, ..ScaledJobView::default() };
-    let view = ClusterView { scaled_jobs: [(asks.id.scaled_job, Arc::new(shown))].into() };
+    let view = ClusterView { scaled_jobs: [(asks.id.scaled_job, Arc::new(shown))].into(), doubt: None };
     scene.pool.see(Some(Arc::new(view)));
     let (told, decision) = scene.look(&queue, &[]);
     assert_eq!((told, decision.triggers[0].origin(&"java_home".into())), (vec![1], Some(Origin::Environment)));

@@ -153,7 +153,7 @@ fn decide(look: &Arc<Snapshot>, maxima: &[u32], homes: &[Option<u32>], caps: &Ca
         snapshot: look,
         triggers: &triggers,
         homes,
-        settling_until: None,
+        settling: None,
         caps,
         distrusted: &BTreeSet::new(),
         held: &BTreeMap::new(),

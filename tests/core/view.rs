@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use azp_scaler::{
     agent::Agent,
-    cluster_view::{ClusterView, JobState, KubernetesJob, Pod, ScaledJobView, Stages, StartFailure, Trouble},
+    cluster_view::{ClusterView, Doubt, JobState, KubernetesJob, Pod, ScaledJobView, Stages, StartFailure, Trouble},
     decision::{AgentState, Placement, Starts},
+    explain::explain,
     parallel_jobs::{Headroom, Ledger},
     pool::{Pool, Rules},
     trigger::{ScaledJobId, Strategy, Trigger},
@@ -62,7 +63,7 @@ fn view(scaled_jobs: &[Shown]) -> Arc<ClusterView> {
         };
         (shown.trigger.id.scaled_job.clone(), Arc::new(view))
     };
-    Arc::new(ClusterView { scaled_jobs: scaled_jobs.iter().map(of).collect() })
+    Arc::new(ClusterView { scaled_jobs: scaled_jobs.iter().map(of).collect(), doubt: None })
 }
 
 /// A pool whose ScaledJobs the cluster shows.
@@ -252,6 +253,34 @@ fn the_view_is_read_when_the_question_is_answered() {
     assert_eq!(scene.pool.ask(&trigger, &look, at(1)).unwrap().value, 2);
     scene.pool.see(Some(view(&[Shown { jobs: vec![pending("T-a"), pending("T-b")], ..first }])));
     assert_eq!(scene.pool.ask(&trigger, &look, at(1)).unwrap().value, 0, "KEDA has started both meanwhile");
+}
+
+#[test]
+fn while_jobs_may_have_ended_unseen_no_agent_is_started() {
+    let names = ["T-a", "T-b", "T-c", "T-d"];
+    let shown = shown(trigger("T", ""), names.map(running));
+    let mut scene = scene(std::slice::from_ref(&shown));
+    assert_eq!(scene.look(&[], &names.map(|name| agent(name, ""))).0, [0]);
+    // The watch breaks, and all four end: KEDA knows, and would start 5 - 0 for one job.
+    let doubt = |seconds| Some(Doubt { until: at(seconds), reason: "`jobs.batch` can't be watched".into() });
+    let doubted = |seconds| ClusterView { doubt: doubt(seconds), ..(*view(std::slice::from_ref(&shown))).clone() };
+    scene.pool.see(Some(Arc::new(doubted(9))));
+    let (told, decision) = scene.look(&jobs(1, 1, &[]), &[]);
+    assert_eq!((told, placement(&decision, 1).label()), (vec![0], "settling"));
+    let why = explain(&decision, 0, at(4)).summary;
+    assert!(why.contains("waits 5 s more at most to see the cluster again (`jobs.batch` can't be watched)"), "{why}");
+    // It is back.
+    scene.pool.see(Some(view(&[Shown { jobs: Vec::new(), ..shown }])));
+    assert_eq!(scene.look(&jobs(1, 1, &[]), &[]).0, [1]);
+}
+
+#[test]
+fn what_is_doubted_keeps_no_scaled_object_from_its_pods() {
+    let scaled_object = shown(with(Strategy::ScaledObject), []);
+    let mut scene = scene(std::slice::from_ref(&scaled_object));
+    let doubt = Some(Doubt { until: at(60), reason: "the API server is silent".into() });
+    scene.pool.see(Some(Arc::new(ClusterView { doubt, ..(*view(&[scaled_object])).clone() })));
+    assert_eq!(scene.look(&jobs(1, 2, &[]), &[]).0, [2]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use azp_scaler::{
     cluster_view::{ClusterView, ScaledJobView},
     cluster_watch::View,
-    external_scaler::{Request, announce},
+    external_scaler::{Came, Request, announce},
     pools::{Directory, FailureClass},
     protocol::ScaledObjectRef,
     trigger::ScaledJobId,
@@ -24,7 +24,7 @@ fn shown(metadata: &BTreeMap<String, String>, max_replicas: u32) -> View {
     let id = ScaledJobId { name: "build".into(), namespace: "ci".into() };
     let triggers = vec![Arc::new(metadata.clone())];
     let own = ScaledJobView { triggers, max_replicas, ..ScaledJobView::default() };
-    View::Current(Arc::new(ClusterView { scaled_jobs: [(id, Arc::new(own))].into() }))
+    View::Current(Arc::new(ClusterView { scaled_jobs: [(id, Arc::new(own))].into(), doubt: None }))
 }
 
 fn metadata(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -49,7 +49,7 @@ async fn opened(world: &World, times: usize) {
 
 /// What KEDA is told when it first asks, two jobs being queued.
 fn first_answer(world: &World) -> u64 {
-    let trigger = Request::read(reference(&[]), &organizations()).unwrap().trigger;
+    let trigger = Request::read(reference(&[]), Came::InTheClear, &organizations()).unwrap().trigger;
     let snapshot = world.queue(2);
     world.desk.pool().ask(&trigger, &snapshot, world.clock.now()).unwrap().value
 }

@@ -8,7 +8,7 @@ use std::{
 
 use azp_scaler::{
     capability::CapabilitySet,
-    cluster_view::{ClusterView, JobState, KubernetesJob, Pod, ScaledJobView, Stages, StartFailure, Trouble},
+    cluster_view::{ClusterView, Doubt, JobState, KubernetesJob, Pod, ScaledJobView, Stages, StartFailure, Trouble},
     cluster_watch::View,
     job_waits,
     pools::Directory,
@@ -70,7 +70,7 @@ fn cluster(shown: &[(&Trigger, &[KubernetesJob])]) -> ClusterView {
         };
         (trigger.id.scaled_job.clone(), Arc::new(view))
     };
-    ClusterView { scaled_jobs: shown.iter().map(of).collect() }
+    ClusterView { scaled_jobs: shown.iter().map(of).collect(), doubt: None }
 }
 
 /// A pool with one ScaledJob, `docker-linux`, that the cluster shows, without Kubernetes Jobs yet.
@@ -153,7 +153,7 @@ async fn a_capability_that_is_not_declared_is_told_with_where_it_comes_from() {
     let place = world.settled(12, "build", &[Arc::clone(&docker)]).await;
     let environment = Arc::new(CapabilitySet::new([("JAVA_HOME", "/opt/java")]));
     let own = ScaledJobView { environment, max_replicas: 10, ..ScaledJobView::default() };
-    place.show(ClusterView { scaled_jobs: [(docker.id.scaled_job.clone(), Arc::new(own))].into() });
+    place.show(ClusterView { scaled_jobs: [(docker.id.scaled_job.clone(), Arc::new(own))].into(), doubt: None });
     place.see(&[], &[]);
     place.ask(&[docker]);
     let told = told(&world).await;
@@ -197,6 +197,13 @@ async fn a_view_that_is_not_there_is_told_with_its_reason() {
 
     world.view.send_replace(View::Starting);
     check(&page(&world, "view-starting.html").await, &["Cluster’s view starting the cluster has not been seen whole"]);
+
+    let doubt = Some(Doubt { until: at(30), reason: "`jobs.batch` can't be watched".into() });
+    world.view.send_replace(View::Current(Arc::new(ClusterView { doubt, ..ClusterView::default() })));
+    let pools = world.pages().get("/api/v1/pools").await.json();
+    let said = json!({ "state": "in-doubt", "since": null, "reason": "`jobs.batch` can't be watched" });
+    assert_eq!(pools["cluster_view"], said);
+    check(&page(&world, "view-in-doubt.html").await, &["Cluster’s view in-doubt `jobs.batch` can&#39;t be watched"]);
 
     let reason = "the watch over `pods` is <b>refused</b>: grant it";
     world.view.send_replace(View::Lost { since: at(20), reason: reason.into() });

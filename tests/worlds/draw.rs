@@ -93,7 +93,7 @@ impl Hostile {
             for _ in 0..random.usize(1..=6) {
                 let at = random.u64(0..most);
                 let lasts = random.u64(1_000..60_000).min(most - at);
-                let trouble = if random.bool() { Trouble::ViewLost } else { Trouble::ViewStale };
+                let trouble = [Trouble::ViewLost, Trouble::ViewStale, Trouble::ViewBroken][random.usize(0..3)];
                 self.conditions.troubles.0.push((Duration::from_millis(at), Duration::from_millis(lasts), trouble));
             }
         }

@@ -48,7 +48,7 @@ pub(crate) fn check(
         if !here.is_empty() && jobs.taken as usize > taken {
             return Err(format!("{} are counted as taken, and the pools took {taken}", jobs.taken));
         }
-        if decision.settling_until.is_some() {
+        if decision.settling.is_some() {
             continue;
         }
         let refused = orders(decision, parallelism, waits);

@@ -58,7 +58,7 @@ pub(crate) fn check(
     let away = running.iter().filter(|id| !is_online(decision, **id)).count();
     let unfinished = online + u32::try_from(away).unwrap_or(u32::MAX);
     let agents = match strategy {
-        _ if decision.settling_until.is_some() => 0,
+        _ if decision.settling.is_some() => 0,
         Strategy::Accurate | Strategy::Eager => to_start,
         Strategy::Default if *min_replicas > 0 => {
             let running = u32::try_from(running.len()).unwrap_or(u32::MAX);

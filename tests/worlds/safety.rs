@@ -119,8 +119,9 @@ impl Safety {
 
     /// What is seen of the cluster.
     fn view(&self, now: Duration) -> Seen {
-        let of_view =
-            |trouble: &&(Duration, Duration, Trouble)| matches!(trouble.2, Trouble::ViewLost | Trouble::ViewStale);
+        let of_view = |trouble: &&(Duration, Duration, Trouble)| {
+            [Trouble::ViewLost, Trouble::ViewStale, Trouble::ViewBroken].contains(&trouble.2)
+        };
         let lasting = |trouble: &&(Duration, Duration, Trouble)| trouble.0 <= now && now <= trouble.0 + trouble.1;
         let mut troubles = self.conditions.troubles.0.iter().filter(of_view).filter(lasting);
         match troubles.next() {
@@ -180,7 +181,7 @@ impl Safety {
     fn steady(&mut self, snapshot: &Arc<Snapshot>, decision: &Decision, told: &Told<'_>) -> Result<(), Broken> {
         let circumstances = Circumstances {
             triggers: decision.triggers.iter().map(|decided| Arc::as_ptr(&decided.trigger)).collect(),
-            settling: decision.settling_until.is_some(),
+            settling: decision.settling.is_some(),
             starts: decision.scaled_jobs.iter().map(|scaled_job| scaled_job.starts).collect(),
         };
         let this = Last { snapshot: Arc::clone(snapshot), answer: told.answer, circumstances };

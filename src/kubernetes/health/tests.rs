@@ -68,11 +68,15 @@ fn a_watch_that_fails_for_a_moment_is_no_loss() {
     let mut world = World::whole();
     world.fail(Kind::Job);
     assert_eq!(world.health.changes_at(), Some(world.now + WATCH_GRACE));
+    let (until, failure) = world.health.doubt().unwrap();
+    assert_eq!((until, failure.kind), (world.now + WATCH_GRACE, Kind::Job));
     world.pass(2.0);
     world.list(Kind::Job);
     assert_eq!(world.judge(), Verdict::Current);
+    assert!(world.health.doubt().is_some(), "the watch must hold first");
     world.pass(10.0);
     assert_eq!(world.judge(), Verdict::Current);
+    assert!(world.health.doubt().is_none());
     assert_eq!(world.health.generation(), 0);
 }
 

@@ -19,10 +19,15 @@ use super::{
     },
     Options, UNHEARD,
 };
-use crate::cluster_watch::View;
+use crate::{
+    cluster_view::{ClusterView, Doubt},
+    cluster_watch::View,
+};
 
 /// How far apart views are published.
 const APART: Duration = Duration::from_millis(30);
+/// What becomes of a doubt is known to all who look within this time.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
 /// Who owns the index and the channel.
 pub(super) struct Keeper {
@@ -32,13 +37,23 @@ pub(super) struct Keeper {
     views: watch::Sender<View>,
     generations: watch::Sender<u64>,
     published_at: Option<Instant>,
+    /// By when the view published last is whole or lost, where it may not be whole.
+    doubted_until: Option<Instant>,
 }
 
 impl Keeper {
     pub(super) fn new(options: Options, views: watch::Sender<View>, generations: watch::Sender<u64>) -> Self {
         views.send_replace(View::Starting);
         let index = Index::new(options.addresses.iter().cloned());
-        let keeper = Self { index, health: Health::default(), options, views, generations, published_at: None };
+        let keeper = Self {
+            index,
+            health: Health::default(),
+            options,
+            views,
+            generations,
+            published_at: None,
+            doubted_until: None,
+        };
         keeper.count();
         keeper
     }
@@ -105,8 +120,8 @@ impl Keeper {
         let was_current = self.views.borrow().current().is_some();
         let view = match verdict {
             Verdict::Starting => View::Starting,
-            Verdict::Current if was_current && (!self.index.is_touched() || !self.may_publish(now)) => return,
-            Verdict::Current => View::Current(self.index.view()),
+            Verdict::Current if was_current && !self.has_news(now) => return,
+            Verdict::Current => View::Current(self.seen(now)),
             Verdict::Lost { since, reason } => View::Lost { since: self.time_of(since, now), reason },
         };
         let is_current = view.current().is_some();
@@ -130,8 +145,21 @@ impl Keeper {
         self.count();
     }
 
-    fn may_publish(&self, now: Instant) -> bool {
-        self.published_at.is_none_or(|at| now >= at + APART)
+    /// Whether a view that is current is to be published again.
+    fn has_news(&self, now: Instant) -> bool {
+        let may_publish = self.published_at.is_none_or(|at| now >= at + APART);
+        self.index.is_touched() && may_publish || self.health.doubt().map(|(until, _)| until) != self.doubted_until
+    }
+
+    /// What is seen, with the doubt there is about it.
+    fn seen(&mut self, now: Instant) -> Arc<ClusterView> {
+        let seen = self.index.view();
+        let doubt = self.health.doubt();
+        self.doubted_until = doubt.map(|(until, _)| until);
+        let Some((until, failure)) = doubt else { return seen };
+        let left = SignedDuration::try_from(until.saturating_duration_since(now) + TOLD_WITHIN).unwrap_or_default();
+        let until = self.options.clock.now().checked_add(left).unwrap_or(Timestamp::MAX);
+        Arc::new(ClusterView { doubt: Some(Doubt { until, reason: failure.to_string().into() }), ..(*seen).clone() })
     }
 
     /// A moment of the runtime's clock as a time of day.

@@ -21,6 +21,8 @@ pub enum Trouble {
     ViewLost,
     /// The cluster's watch stands still, which takes the scaler a while to find out.
     ViewStale,
+    /// The cluster's watch has broken, which the scaler knows, and is lost where it does not come back soon.
+    ViewBroken,
 }
 
 impl Trouble {
@@ -40,6 +42,7 @@ impl Trouble {
             Self::LicencesUnknown => "parallel jobs unknown",
             Self::ViewLost => "the cluster's view lost",
             Self::ViewStale => "the cluster's view stale",
+            Self::ViewBroken => "the cluster's view broken",
         }
     }
 }

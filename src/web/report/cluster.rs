@@ -12,11 +12,11 @@ use crate::{
 /// How the cluster is seen.
 #[derive(Debug, Serialize)]
 pub(in crate::web) struct ClusterViewSaid<'a> {
-    /// `off`, `starting`, `current` or `lost`.
+    /// `off`, `starting`, `current`, `in-doubt` or `lost`.
     pub(in crate::web) state: &'static str,
     /// Since when it is lost.
     pub(in crate::web) since: Option<Timestamp>,
-    /// Why it is lost.
+    /// Why it is in doubt, or lost.
     pub(in crate::web) reason: Option<&'a str>,
 }
 
@@ -26,7 +26,10 @@ impl<'a> From<&'a View> for ClusterViewSaid<'a> {
         match view {
             View::Off => is("off"),
             View::Starting => is("starting"),
-            View::Current(_) => is("current"),
+            View::Current(view) => match &view.doubt {
+                None => is("current"),
+                Some(doubt) => Self { state: "in-doubt", since: None, reason: Some(&doubt.reason) },
+            },
             View::Lost { since, reason } => Self { state: "lost", since: Some(*since), reason: Some(reason) },
         }
     }

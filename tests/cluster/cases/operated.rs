@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::{installation::Installation, keda::scaled_jobs, nodes::Pace, within::becomes, world::World};
+use crate::{installation::Installation, keda::scaled_jobs, nodes::Pace, wire::Wire, within::becomes, world::World};
 
 /// Pods and agents as quick as on a node that has the image.
 pub(super) const QUICK: Pace = Pace { start: Duration::from_millis(1_500), registration: Duration::from_millis(500) };
@@ -40,18 +40,6 @@ pub(crate) async fn keda_starts_one_agent_for_a_job_that_three_scaled_jobs_fit(w
     assert_eq!(["small", "java", "large"].map(|name| installed.nodes.started_for(name)), [4, 3, 2]);
 }
 
-pub(crate) async fn keda_starts_no_agent_twice_under_accurate_while_agents_are_slow(world: World) {
-    let slow = Pace { registration: Duration::from_secs(5), ..QUICK };
-    let installed = Installation::new(world, slow).await;
-    let mut manifest = installed.manifest("linux", "docker");
-    manifest["spec"]["scalingStrategy"] = json!({ "strategy": "accurate" });
-    manifest["spec"]["triggers"][0]["metadata"]["scalingStrategy"] = json!("accurate");
-    installed.apply(&manifest).await;
-    installed.organization.queue(8, &["docker"], A_WHILE).await;
-    installed.organization.has_run(8).await;
-    started_no_more_than(&installed, 8).await;
-}
-
 pub(crate) async fn keda_keeps_idle_agents_beside_those_that_work(world: World) {
     let installed = Installation::new(world, QUICK).await;
     let mut manifest = installed.manifest("linux", "docker");
@@ -80,6 +68,21 @@ pub(crate) async fn keda_goes_on_when_the_api_server_is_restarted(world: World) 
     let twice = installed.started_twice();
     println!("  KEDA started {twice} a second time");
     started_no_more_than(&installed, 6 + twice).await;
+}
+
+pub(crate) async fn keda_starts_nothing_for_jobs_that_end_unseen(world: World) {
+    let wire = Wire::to(&world.control_plane.url()).await;
+    let installed = Installation::through(world, QUICK, &wire.url).await;
+    installed.apply(&installed.manifest("linux", "docker")).await;
+    installed.organization.queue(4, &["docker"], A_WHILE).await;
+    installed.organization.has_begun(4).await;
+    installed.scaler.asked_again(2).await;
+    wire.cut();
+    // KEDA counts four fewer, and the scaler does not know.
+    installed.organization.has_run(4).await;
+    installed.organization.queue(1, &["docker"], A_WHILE).await;
+    installed.organization.has_run(5).await;
+    started_no_more_than(&installed, 5).await;
 }
 
 pub(crate) async fn keda_goes_on_when_its_operator_is_restarted(world: World) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/scale"
 	"k8s.io/client-go/tools/events"
 	kube "sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -24,6 +26,9 @@ import (
 )
 
 const namespace = "builds"
+
+// underway is how long a number takes from Azure's answer to KEDA creating Kubernetes Jobs, on a machine that has much to do.
+const underway = 300 * time.Millisecond
 
 // A kind is a ScaledJob and what its agents offer.
 type kind struct {
@@ -49,9 +54,11 @@ type cluster struct {
 	kube    kube.Client
 	scheme  *runtime.Scheme
 	handler scaling.ScaleHandler
-	azure   *organization
-	pool    string
-	delays  delays
+	// scales is for ScaledObjects alone.
+	scales scale.ScalesGetter
+	azure  *organization
+	pool   string
+	delays delays
 
 	context context.Context
 	stop    context.CancelFunc
@@ -63,6 +70,11 @@ type cluster struct {
 	said   []string
 	// created counts Kubernetes Jobs, alive those that are not finished.
 	created, alive, peak int
+	// late counts the Kubernetes Jobs that were created just after others had ended: each may stand for one of those in a
+	// number from before.
+	late, failed int
+	// ended says when Kubernetes Jobs ended that no later one stands for.
+	ended []time.Time
 }
 
 func newCluster(t testing.TB, azure *organization, pool string, delays delays) *cluster {
@@ -108,7 +120,7 @@ func (c *cluster) newHandler() scaling.ScaleHandler {
 			}
 		}
 	}()
-	return scaling.NewScaleHandler(c.kube, nil, c.scheme, 3*time.Second, 3*time.Second, recorder, &authentication.AuthClientSet{})
+	return scaling.NewScaleHandler(c.kube, c.scales, c.scheme, 3*time.Second, 3*time.Second, recorder, &authentication.AuthClientSet{})
 }
 
 // events are those that KEDA has recorded.
@@ -128,6 +140,11 @@ func (c *cluster) create(ctx context.Context, to kube.WithWatch, object kube.Obj
 		c.created++
 		c.alive++
 		c.peak = max(c.peak, c.alive)
+		c.ended = slices.DeleteFunc(c.ended, func(at time.Time) bool { return time.Since(at) > *freshFor+underway })
+		if len(c.ended) > 0 {
+			c.late++
+			c.ended = c.ended[1:]
+		}
 		c.lock.Unlock()
 		c.pods.Add(1)
 		go c.run(job.DeepCopy())
@@ -212,6 +229,13 @@ func (c *cluster) jobs() (created, peak int) {
 	return c.created, c.peak
 }
 
+// excused says how many Kubernetes Jobs were created just after others had ended, and how many have failed.
+func (c *cluster) excused() (late, failed int) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	return c.late, c.failed
+}
+
 // pause waits, and says whether the cluster goes on.
 func (c *cluster) pause(time_ time.Duration) bool {
 	select {
@@ -234,6 +258,7 @@ func (c *cluster) run(job *batchv1.Job) {
 	}
 	c.lock.Lock()
 	c.alive--
+	c.ended = append(c.ended, time.Now())
 	c.lock.Unlock()
 	if err := c.finish(job, failed); err != nil && c.context.Err() == nil {
 		c.t.Errorf("the Kubernetes Job %s can't end: %v", job.Name, err)
@@ -259,6 +284,9 @@ func (c *cluster) live(job *batchv1.Job) (failed bool, err error) {
 	of, broken := c.kinds[name], c.broken[name]
 	c.lock.Unlock()
 	if broken {
+		c.lock.Lock()
+		c.failed++
+		c.lock.Unlock()
 		return true, c.phase(pod, corev1.PodFailed)
 	}
 	if err := c.phase(pod, corev1.PodRunning); err != nil {

@@ -20,7 +20,7 @@ const token = "token-of-the-simulated-organization"
 
 // What the scaler has seen may be this old. ScaledJobs are polled every second here and every 5 s in the README, where the
 // default is 1 s; as long as the polling interval it is at its worst.
-var freshFor = flag.String("fresh-for", "200ms", "fresh_for of the scaler: how old what it has seen may be")
+var freshFor = flag.Duration("fresh-for", 200*time.Millisecond, "fresh_for of the scaler: how old what it has seen may be")
 
 // binary is azp-scaler; a release unless told otherwise.
 func binary() string {
@@ -139,7 +139,7 @@ func (s *scaler) begin() {
 		"AZP_SCALER__HTTP__LISTEN=" + s.http,
 		"AZP_SCALER__DECISIONS__SETTLE=1s",
 		"AZP_SCALER__KUBERNETES__VIEW=off",
-		"AZP_SCALER__POLLING__FRESH_FOR=" + *freshFor,
+		"AZP_SCALER__POLLING__FRESH_FOR=" + freshFor.String(),
 	}, s.variables...), false, func(line []byte) bool {
 		return json.Unmarshal(line, &serving) == nil && serving.Message == "serving"
 	})

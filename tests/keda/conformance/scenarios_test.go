@@ -2,7 +2,10 @@ package conformance
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	kedav1alpha1 "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
@@ -141,12 +144,56 @@ type run struct {
 	azure    *organization
 	cluster  *cluster
 	scaler   *scaler
+	// homes are the ScaledJobs that fit most tightly, job by job.
+	homes []string
 }
 
 const pool = "linux"
 
 func (r *run) queue(count int, runs time.Duration, demands ...string) {
+	for range count {
+		r.homes = append(r.homes, r.home(demands))
+	}
 	r.azure.queue(pool, count, runs, demands...)
+}
+
+// home is the first ScaledJob with the fewest capabilities of those that offer all that is demanded.
+func (r *run) home(demands []string) string {
+	home, fewest := "", math.MaxInt
+	for _, of := range r.scenario.kinds {
+		lacks := slices.ContainsFunc(demands, func(demand string) bool {
+			name, _, _ := strings.Cut(demand, " ")
+			_, has := of.capabilities[name]
+			return !has
+		})
+		if !lacks && len(of.capabilities) < fewest {
+			home, fewest = of.name, len(of.capabilities)
+		}
+	}
+	return home
+}
+
+// strayed counts the jobs that Azure gave to an agent with more capabilities than the one that was started for them.
+func (r *run) strayed(jobs []jobState) int {
+	strayed := 0
+	for place, job := range jobs {
+		for _, of := range r.scenario.kinds {
+			started := strings.HasPrefix(job.Agent, of.name+"-")
+			if started && len(of.capabilities) > len(r.capabilities(r.homes[place])) {
+				strayed++
+			}
+		}
+	}
+	return strayed
+}
+
+func (r *run) capabilities(of string) map[string]string {
+	for _, kind := range r.scenario.kinds {
+		if kind.name == of {
+			return kind.capabilities
+		}
+	}
+	return nil
 }
 
 func (r *run) wait(pause time.Duration) { time.Sleep(pause) }

@@ -2,16 +2,17 @@ package conformance
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"io"
+	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/kedacore/keda/v2/pkg/scalers"
-	"github.com/kedacore/keda/v2/pkg/scalers/externalscaler"
 	"github.com/kedacore/keda/v2/pkg/scalers/scalersconfig"
 	kedautil "github.com/kedacore/keda/v2/pkg/util"
 	"google.golang.org/grpc"
@@ -20,8 +21,6 @@ import (
 	reflection "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 )
@@ -212,58 +211,34 @@ func TestHealthAndReflection(t *testing.T) {
 	t.Errorf("reflection does not list the service: %v", answer)
 }
 
-// A rawCodec leaves answers as bytes.
-type rawCodec struct{}
-
-func (rawCodec) Marshal(message any) ([]byte, error) { return proto.Marshal(message.(proto.Message)) }
-func (rawCodec) Unmarshal(data []byte, to any) error {
-	*to.(*[]byte) = append([]byte{}, data...)
-	return nil
-}
-func (rawCodec) Name() string { return "proto" }
-
-// wholeNumber reads an integer field of the first message in field 1, passing over what it does not know, as a client that
-// was generated without the float fields does.
-func wholeNumber(answer []byte, field protowire.Number) (int64, error) {
-	number, of, length := protowire.ConsumeTag(answer)
-	if number != 1 || of != protowire.BytesType {
-		return 0, fmt.Errorf("no message in field 1 of %x", answer)
-	}
-	message, _ := protowire.ConsumeBytes(answer[length:])
-	for len(message) > 0 {
-		number, of, length := protowire.ConsumeTag(message)
-		if length < 0 {
-			return 0, protowire.ParseError(length)
-		}
-		message = message[length:]
-		if number == field && of == protowire.VarintType {
-			value, _ := protowire.ConsumeVarint(message)
-			return int64(value), nil
-		}
-		message = message[protowire.ConsumeFieldValue(number, of, message):]
-	}
-	return 0, fmt.Errorf("no field %d in %x", field, answer)
-}
-
-func TestClientsThatKnowOnlyIntegers(t *testing.T) {
+func TestClientsOfOlderKEDA(t *testing.T) {
 	s := set(t)
-	connection := connect(t, s)
 	s.azure.queue("linux", 4, time.Minute, "java")
-	ref := &externalscaler.ScaledObjectRef{Name: "java", Namespace: namespace, ScalerMetadata: config(s, "ScaledJob", "0", "linux").TriggerMetadata}
-	call := func(method string, request proto.Message) []byte {
-		t.Helper()
-		var answer []byte
-		if err := connection.Invoke(context.Background(), "/externalscaler.ExternalScaler/"+method, request, &answer, grpc.ForceCodec(rawCodec{})); err != nil {
-			t.Fatal(err)
+	for _, release := range []string{"2.16.1", "2.20.2"} {
+		arguments := []string{"run", "-modfile", "older/" + release + ".mod", "./older", s.scaler.grpc, namespace, "java"}
+		for key, value := range config(s, "ScaledJob", "0", "linux").TriggerMetadata {
+			arguments = append(arguments, key+"="+value)
 		}
-		return answer
+		type answer struct {
+			Active        bool
+			Metric        string
+			Target, Value int64
+		}
+		want := answer{Active: true, Metric: "azure-pipelines-linux", Target: 1, Value: 4}
+		until(t, 3*time.Minute, "KEDA "+release+" is told 4", func() bool {
+			asks := exec.Command("go", arguments...)
+			asks.Dir = ".."
+			var failed strings.Builder
+			asks.Stderr = &failed
+			said, err := asks.Output()
+			if err != nil {
+				t.Fatalf("KEDA %s: %v\n%s", release, err, failed.String())
+			}
+			var got answer
+			if err := json.Unmarshal(said, &got); err != nil {
+				t.Fatalf("KEDA %s: %v in %s", release, err, said)
+			}
+			return got == want
+		})
 	}
-	target, err := wholeNumber(call("GetMetricSpec", ref), 2)
-	if err != nil || target != 1 {
-		t.Errorf("targetSize %d, %v", target, err)
-	}
-	until(t, 10*time.Second, "metricValue is 4", func() bool {
-		value, err := wholeNumber(call("GetMetrics", &externalscaler.GetMetricsRequest{ScaledObjectRef: ref}), 2)
-		return err == nil && value == 4
-	})
 }

@@ -124,6 +124,28 @@ async fn a_silent_server_loses_the_view_until_all_is_listed_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_breaks_is_doubted_until_it_holds() {
+    let mut world = World::current().await;
+    let broken = Instant::now();
+    let failure = Failure::timed_out(Kind::Job, "watch");
+    world.teller.send(Heard::Failed { generation: 0, failure }).await.unwrap();
+    let doubted = world.until(|view| view.current().is_some_and(|view| view.doubt.is_some())).await;
+    assert_eq!(broken.elapsed(), Duration::ZERO);
+    let doubt = doubted.current().unwrap().doubt.clone().unwrap();
+    assert!(doubt.until >= Timestamp::from_second(5).unwrap(), "{doubt:?}");
+    assert!(doubt.reason.contains("can't watch `jobs.batch`"), "{doubt:?}");
+    // What is heard all the same is told, and doubted.
+    world.apply("first", "azp-scaler:6000").await;
+    let told = world.until(|view| has(view, "first")).await;
+    assert_eq!(told.current().unwrap().doubt.as_ref().map(|doubt| &doubt.reason), Some(&doubt.reason));
+    let listed = Heard::Listed { kind: Kind::Job, generation: 0, objects: Vec::new() };
+    world.teller.send(listed).await.unwrap();
+    let whole = world.until(|view| view.current().is_some_and(|view| view.doubt.is_none())).await;
+    assert!(has(&whole, "first"));
+    assert!(broken.elapsed() >= Duration::from_secs(1), "it must hold for a second");
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_stops_when_told() {
     let mut world = World::current().await;
     world.stop.cancel();
