@@ -114,8 +114,8 @@ every fault named at once.";
 /// Below the options of `agents clean`.
 pub(super) const CLEAN: &str = "\
 An own agent is one whose name fits a --pattern. It is dead when it is offline,
-has no job, and has either run one and been offline for 10 minutes, or never had one
-and been offline for --offline-for. Each is looked at once more before it is
+has no job, and has either run one and been offline for 10 minutes, or never had
+one and been offline for --offline-for. Each is looked at once more before it is
 removed, two a second at most, and each removal is logged with its reason.
 
 Never removed: an agent that is online, that has a job, of another name, a
