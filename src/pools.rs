@@ -48,7 +48,7 @@ impl Clock {
 }
 
 /// A pool is in use, and looked at in the background, for this long after a question.
-const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
+pub const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// How a trigger names its pool.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +153,8 @@ pub struct Look {
     pub asking_since: Option<Instant>,
     /// Rounds that have ended, well or not.
     pub rounds_ended: u64,
+    /// How long a snapshot stays fresh at present, where that is longer than usual: the budget of requests is short.
+    pub fresh_for: Duration,
 }
 
 /// How long answers may take and how old they may be: the section `[polling]`.
@@ -270,8 +272,9 @@ impl Desk {
         let asked = self.now();
         let (awaited, patience, late) = {
             let seen = look.borrow_and_update();
-            let is_fresh =
-                |known: &Snapshot| age(known, asked) <= self.freshness.fresh_for && !planted!(NothingIsFresh);
+            let is_fresh = |known: &Snapshot| {
+                age(known, asked) <= self.freshness.fresh_for.max(seen.fresh_for) && !planted!(NothingIsFresh)
+            };
             if let Some(snapshot) = seen.snapshot.as_ref().filter(|known| is_fresh(known)) {
                 return Ok(Arc::clone(snapshot));
             }

@@ -202,8 +202,8 @@ impl AzureDevOps {
     async fn look_up(&self, member: &Member, selector: &PoolSelector) -> Result<Arc<Desk>, Failure> {
         let client = &member.client;
         let what = format!("pool {selector}");
-        if let Some(left) = client.patience_left() {
-            return Err(client.request(&what).too_early(left));
+        if let Some(failure) = client.too_early(&what) {
+            return Err(failure);
         }
         let limit = self.polling.freshness.first_answer_within;
         let answer = timeout(limit, client.pool(selector)).await;
@@ -230,12 +230,12 @@ impl AzureDevOps {
         if let Some(desk) = desks.iter().find(|desk| desk.organization == *organization && desk.id == pool.id) {
             return Arc::clone(desk);
         }
-        let Polling { freshness, background } = self.polling;
+        let freshness = self.polling.freshness;
         let (organization, name) = (Arc::clone(organization), Arc::clone(&pool.name));
         let state = Pool::new(pool.id, self.rules, Arc::clone(ledger));
         let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state, self.view.clone());
         self.watch_licences(member);
-        let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, background);
+        let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, self.polling);
         self.tasks.spawn(poller.run(member.stop.clone()));
         desks.push(Arc::clone(&desk));
         desks.sort_by(|one, other| {
@@ -281,7 +281,12 @@ impl Directory for AzureDevOps {
 
 impl Member {
     /// An organisation whose tasks end with `stop`.
-    pub(super) fn new(client: Client, parallel_jobs: ParallelJobs, headroom: Headroom, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        client: Client,
+        parallel_jobs: ParallelJobs,
+        headroom: Headroom,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             client: Arc::new(client),
             ledger: Arc::new(Ledger::new(headroom)),

@@ -27,10 +27,9 @@ use super::{
     credential::{BroughtToken, Credential},
     directory::{AzureDevOps, Member, locked},
     organization::{BadOrganization, Organization, ParallelJobs},
-    poller::IN_USE_FOR,
 };
 use crate::{
-    pools::{Brought, Desk, Failure, FailureClass, PoolSelector, same_place},
+    pools::{Brought, Desk, Failure, FailureClass, IN_USE_FOR, PoolSelector, same_place},
     trigger::TriggerId,
     wording::shown_url,
 };
@@ -170,8 +169,8 @@ impl AzureDevOps {
             let is_in_use = || {
                 let asked = locked(&known).iter().find(|guest| *guest.name() == name).map(|guest| guest.last_asked);
                 let desks = locked(&desks);
-                let questions = desks.iter().filter(|desk| desk.organization == name).map(|desk| desk.last_question());
-                questions.chain(asked).any(|at| clock.now().duration_since(at) < IN_USE_FOR)
+                asked.is_some_and(|at| clock.now().duration_since(at) < IN_USE_FOR)
+                    || desks.iter().any(|desk| desk.organization == name && desk.is_in_use())
             };
             let seeing = async {
                 while is_in_use() {
