@@ -40,7 +40,10 @@ pub use kubernetes::KubernetesSettings;
 use section::Section;
 
 use crate::{
-    azure_devops::{credential::Credential, organization::ParallelJobs}, external_scaler::TlsFiles, parallel_jobs::Headroom, pool::Rules,
+    azure_devops::{credential::Credential, organization::ParallelJobs},
+    external_scaler::TlsFiles,
+    parallel_jobs::Headroom,
+    pool::Rules,
     pools::Freshness,
 };
 

@@ -11,10 +11,16 @@ mod directory;
 mod fake;
 #[path = "azure_devops/giver.rs"]
 mod giver;
+#[path = "azure_devops/guests.rs"]
+mod guests;
 #[path = "azure_devops/licences.rs"]
 mod licences;
+#[path = "azure_devops/places.rs"]
+mod places;
 #[path = "azure_devops/poller.rs"]
 mod poller;
+#[path = "shared/private.rs"]
+mod private;
 #[path = "azure_devops/sign_in.rs"]
 mod sign_in;
 #[path = "azure_devops/world.rs"]

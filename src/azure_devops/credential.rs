@@ -105,10 +105,11 @@ impl Credential {
 
 /// What a secret's file holds, without the white space around it.
 pub(super) async fn read(path: &Path, what: &'static str, mend: &'static str) -> Result<SecretString, NoToken> {
-    let text = tokio::fs::read_to_string(path)
-        .await
-        .map(SecretString::from)
-        .map_err(|reason| NoToken::Unreadable { what, path: path.to_owned(), reason })?;
+    let text = tokio::fs::read_to_string(path).await.map(SecretString::from).map_err(|reason| NoToken::Unreadable {
+        what,
+        path: path.to_owned(),
+        reason,
+    })?;
     trimmed(&text, || format!("the file `{}`", path.display()), what, mend)
 }
 

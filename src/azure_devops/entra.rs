@@ -121,7 +121,9 @@ impl Entra {
                 .post(self.address())
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(self.form(proof.expose_secret())),
-            Self::ManagedIdentity { .. } => directly().map_err(unanswered)?.get(self.address()).header("Metadata", "true"),
+            Self::ManagedIdentity { .. } => {
+                directly().map_err(unanswered)?.get(self.address()).header("Metadata", "true")
+            }
         };
         let mut response = message.send().await.map_err(unanswered)?;
         let status = response.status();
@@ -196,7 +198,9 @@ impl Entra {
         };
         let message = match self {
             Self::Application { authority, .. } => format!("{self} gets no token from `{authority}`: {found}; {mend}"),
-            Self::ManagedIdentity { endpoint, .. } => format!("{self} gets no token from `{endpoint}`: {found}; {mend}"),
+            Self::ManagedIdentity { endpoint, .. } => {
+                format!("{self} gets no token from `{endpoint}`: {found}; {mend}")
+            }
         };
         Denial { class, message, retry_after: None }
     }

@@ -11,11 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
-    Fault, entra,
-    section::Section,
-    values,
-};
+use super::{Fault, entra, section::Section, values};
 use crate::{
     azure_devops::credential::Credential,
     wording::{list, shown},

@@ -13,8 +13,11 @@ use super::{
 };
 use crate::{
     azure_devops::entra::{Entra, Proof},
-    wording::shown_url,
+    wording::{list, shown_url},
 };
+
+/// What the webhook of Azure Workload Identity sets.
+const VARIABLES: [&str; 3] = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"];
 
 /// Of Azure's cloud for everybody; others name theirs in AZURE_AUTHORITY_HOST.
 const AUTHORITY: &str = "https://login.microsoftonline.com/";
@@ -24,19 +27,17 @@ const MACHINE: &str = "http://169.254.169.254/";
 /// `workload_identity`: all of it stands in the environment, where the webhook of Azure Workload Identity puts it.
 pub(super) fn workload_identity(section: &mut Section<'_>, environment: &BTreeMap<String, String>) -> Option<Entra> {
     let authority = authority(section, environment);
-    let mut need = |variable: &'static str| {
-        let value = given(environment, variable);
-        if value.is_none() {
-            section.add(Fault::NoIdentity { key: section.key("kind"), variable });
-        }
-        value
-    };
-    let [tenant_id, client_id, file] =
-        [need("AZURE_TENANT_ID"), need("AZURE_CLIENT_ID"), need("AZURE_FEDERATED_TOKEN_FILE")];
-    let tenant_id = named(section, "AZURE_TENANT_ID", tenant_id?)?;
-    let client_id = named(section, "AZURE_CLIENT_ID", client_id?)?;
+    let values = VARIABLES.map(|variable| given(environment, variable));
+    let missing = VARIABLES.iter().zip(values).filter(|(_, value)| value.is_none());
+    let missing: Vec<&str> = missing.map(|(variable, _)| *variable).collect();
+    if !missing.is_empty() {
+        section.add(Fault::NoIdentity { key: section.key("kind"), variables: list(missing, "and") });
+    }
+    let [tenant_id, client_id, file] = values;
+    let tenant_id = named(section, VARIABLES[0], tenant_id?)?;
+    let client_id = named(section, VARIABLES[1], client_id?)?;
     let file = PathBuf::from(file?);
-    check(section, "AZURE_FEDERATED_TOKEN_FILE", &file);
+    check(section, VARIABLES[2], &file);
     Some(Entra::Application { authority: authority?, tenant_id, client_id, proof: Proof::Assertion, file })
 }
 
@@ -83,7 +84,9 @@ fn address(
     let written = given(environment, variable).unwrap_or(usual);
     let url = Url::parse(written).ok().filter(|url| schemes.contains(&url.scheme()) && shown_url(written) == written);
     if url.is_none() {
-        let needed = Needed("an `https://` URL without a user, a password or a query, such as `https://login.microsoftonline.com`");
+        let needed = Needed(
+            "an `https://` URL without a user, a password or a query, such as `https://login.microsoftonline.com`",
+        );
         section.bad(variable, &Value::from(shown_url(written)), needed);
     }
     url

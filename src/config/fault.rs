@@ -139,14 +139,14 @@ pub enum Fault {
     },
     /// A pod without the identity that its credential is.
     #[error(
-        "{key}: is `workload_identity`, but the environment has no `{variable}`: label the pod \
+        "{key}: is `workload_identity`, but the environment has no {variables}: label the pod \
          `azure.workload.identity/use: \"true\"`, and annotate its ServiceAccount with `azure.workload.identity/client-id`"
     )]
     NoIdentity {
         /// The key with its path.
         key: String,
-        /// What the webhook of Azure Workload Identity would set.
-        variable: &'static str,
+        /// What the webhook of Azure Workload Identity would have set.
+        variables: String,
     },
     /// Two ways of saying the same.
     #[error("{first} and {second} are both given: {mend}")]

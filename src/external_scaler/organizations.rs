@@ -81,9 +81,11 @@ impl Organizations {
 
     /// The one of this name.
     pub(super) fn named(&self, name: &str) -> Result<&Organization, BadMetadata> {
-        self.configured.iter().find(|it| it.name.eq_ignore_ascii_case(name)).ok_or_else(|| BadMetadata::UnknownOrganization {
-            name: shown(name),
-            configured: list(self.configured.iter().map(|it| &it.name), "and"),
+        self.configured.iter().find(|it| it.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+            BadMetadata::UnknownOrganization {
+                name: shown(name),
+                configured: list(self.configured.iter().map(|it| &it.name), "and"),
+            }
         })
     }
 

@@ -110,6 +110,11 @@ impl Fake {
         self.asked.borrow().iter().filter(|asked| asked.part == part).count()
     }
 
+    /// All requests until now, which are forgotten.
+    pub(crate) fn take(&self) -> Vec<Asked> {
+        self.asked.send_replace(Vec::new())
+    }
+
     /// The last request.
     pub(crate) fn last(&self) -> Asked {
         self.asked.borrow().last().unwrap().clone()
@@ -136,7 +141,7 @@ pub(crate) fn usage(used: u32, limit: Option<u32>) -> Answer {
 async fn serve(State(fake): State<Fake>, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path();
     let is_public = request.uri().query().is_some_and(|query| query.contains("parallelismTag=Public"));
-    let part = match path.strip_prefix("/tfs/Default%20Collection/_apis/distributedtask/") {
+    let part = match path.split_once("/_apis/distributedtask/").map(|(_, rest)| rest) {
         Some("resourceusage") if is_public => Part::PublicUse,
         Some("resourceusage") => Part::PrivateUse,
         Some("resourcelimits") => Part::Limits,

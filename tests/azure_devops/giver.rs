@@ -10,10 +10,7 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{
-    certificates::{Authority, Private},
-    fake::Answer,
-};
+use crate::{certificates::Authority, fake::Answer, private::Private};
 
 /// What it was asked: method, path and query, and the form.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use azp_scaler::{
-    azure_devops::organization::ParallelJobs,
     azure_devops::credential::Credential,
+    azure_devops::organization::ParallelJobs,
     config::{KubernetesSettings, LogFormat, Settings},
     parallel_jobs::Headroom,
 };
@@ -220,5 +220,7 @@ fn the_short_way_takes_a_token_file_and_a_file_without_organizations() {
     let environment = [("AZP_URL", "https://dev.azure.com/contoso"), ("AZP_TOKEN_FILE", token.to_str().unwrap())];
     let settings = folder.load("azp-scaler.yml", "log: { format: text }", &environment).unwrap();
     assert_eq!(settings.log_format, LogFormat::Text);
-    assert!(matches!(&settings.organizations[0].credential, Credential::PersonalAccessTokenFile(file) if *file == token));
+    assert!(
+        matches!(&settings.organizations[0].credential, Credential::PersonalAccessTokenFile(file) if *file == token)
+    );
 }

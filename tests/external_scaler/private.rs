@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// Files that are mounted, and replaced.
-struct Mounted(TempDir);
+pub(crate) struct Mounted(TempDir);
 
 impl Mounted {
-    fn new((certificate, key): &(String, String)) -> Self {
+    pub(crate) fn new((certificate, key): &(String, String)) -> Self {
         let mounted = Self(tempfile::tempdir().unwrap());
         mounted.replace(certificate, key);
         mounted
@@ -40,7 +40,7 @@ impl Mounted {
         fs::write(self.path("tls.key"), key).unwrap();
     }
 
-    fn files(&self, client_ca: Option<&Authority>) -> TlsFiles {
+    pub(crate) fn files(&self, client_ca: Option<&Authority>) -> TlsFiles {
         let client_ca = client_ca.map(|authority| {
             fs::write(self.path("ca.crt"), authority.pem()).unwrap();
             self.path("ca.crt")
@@ -50,7 +50,7 @@ impl Mounted {
 }
 
 /// The real server with these files; its port.
-async fn served(world: &World, files: TlsFiles) -> u16 {
+pub(crate) async fn served(world: &World, files: TlsFiles) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let certificates = Certificates::load(files).await.unwrap();
@@ -60,7 +60,7 @@ async fn served(world: &World, files: TlsFiles) -> u16 {
 }
 
 /// A client that trusts an authority, and shows a certificate.
-async fn client(
+pub(crate) async fn client(
     port: u16,
     trusts: &Authority,
     shows: Option<&(String, String)>,

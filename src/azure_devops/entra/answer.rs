@@ -169,9 +169,8 @@ mod tests {
 
     #[test]
     fn only_a_refusal_of_the_identity_is_one() {
-        let class = |status: u16, body: &str| {
-            Refusal::read(StatusCode::from_u16(status).unwrap(), body.as_bytes(), "").class()
-        };
+        let class =
+            |status: u16, body: &str| Refusal::read(StatusCode::from_u16(status).unwrap(), body.as_bytes(), "").class();
         assert_eq!(class(400, r#"{"error":"invalid_request"}"#), FailureClass::NotSignedIn);
         assert_eq!(class(429, ""), FailureClass::Throttled);
         for (status, body) in [(503, ""), (500, "<html>"), (410, ""), (404, "")] {

@@ -192,7 +192,13 @@ impl Kept {
         if state.failure.as_ref().is_none_or(|(known, _)| known.class != denial.class) {
             let left = state.token.as_ref().map_or(0, |held| held.until.saturating_duration_since(now).as_secs());
             let (organization, class) = (&*self.organization, denial.class.label());
-            tracing::warn!(organization, class, valid_for_seconds = left, "the credential is not renewed: {}", denial.message);
+            tracing::warn!(
+                organization,
+                class,
+                valid_for_seconds = left,
+                "the credential is not renewed: {}",
+                denial.message
+            );
         }
         state.failure = Some((denial, pause));
     }
