@@ -249,6 +249,13 @@ impl Desk {
         self.look.clone()
     }
 
+    /// How long a snapshot stays fresh at present, and whether that is longer than usual.
+    #[must_use]
+    pub fn fresh_for(&self) -> (Duration, bool) {
+        let (usual, now) = (self.freshness.fresh_for, self.look.borrow().fresh_for);
+        (usual.max(now), now > usual)
+    }
+
     /// Asks the poller for a newer snapshot, without waiting for it.
     pub fn nudge(&self) {
         self.questions.send_modify(|questions| questions.last = self.clock.now());

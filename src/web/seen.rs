@@ -29,6 +29,8 @@ pub(super) struct PoolSeen {
     pub(super) snapshot: Option<Arc<Snapshot>>,
     /// Why the last round failed, where it did.
     pub(super) failure: Option<Arc<Failure>>,
+    /// How long a snapshot stays fresh, and whether that is longer than usual.
+    pub(super) fresh_for: (Duration, bool),
     /// What is decided; nothing before a first answer of Azure.
     pub(super) decision: Option<Arc<Decision>>,
 }
@@ -58,6 +60,7 @@ impl PoolSeen {
             now,
             snapshot,
             failure,
+            fresh_for: desk.fresh_for(),
             decision: pool.current().cloned(),
         }
     }
