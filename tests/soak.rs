@@ -195,7 +195,9 @@ async fn main() {
     let (warm, end) = (warm.unwrap(), scaler.holds());
     let Polls { right, failed, slowest_ms } = &*polls;
     println!("{seconds} s, {} of {} failures played: {played:?}", played.len(), Shape::ALL.len());
-    println!("polls: {right:?} with the right number, {failed:?} with an error, none with another; the slowest took {slowest_ms:?} ms");
+    println!(
+        "polls: {right:?} with the right number, {failed:?} with an error, none with another; the slowest took {slowest_ms:?} ms"
+    );
     println!("after a third: {warm:?}\nat the end:    {end:?}");
     assert!(right.load(Ordering::Relaxed) > seconds * TRIGGERS / 4, "too few answers");
     assert!(slowest_ms.load(Ordering::Relaxed) < 6_000, "an answer took longer than 5 s");
