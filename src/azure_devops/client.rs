@@ -190,6 +190,12 @@ impl Client {
         self.sign_in.has_another().await
     }
 
+    /// Whether the credential was refused, and is not shown again for a while unless it changes.
+    #[must_use]
+    pub fn is_let_be(&self) -> bool {
+        self.sign_in.is_let_be()
+    }
+
     /// Names what is asked for, for a failure's message.
     pub(super) fn request<'a>(&'a self, what: &'a str) -> Request<'a> {
         let Self { organization, base, sign_in, .. } = self;
@@ -213,7 +219,7 @@ impl Client {
         url: Url,
         mut read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
-        let with = self.sign_in.authorization().await.map_err(|denial| self.request(what).unsigned(denial))?;
+        let with = self.sign_in.authorization().await.map_err(|denial| self.request(what).unsigned(&denial))?;
         // A token that may not ask for licences may be good for all else.
         let is_refused = |answer: &Result<T, Failure>| {
             let is_refused = answer.as_ref().is_err_and(|failure| failure.class == FailureClass::NotSignedIn);

@@ -159,8 +159,8 @@ impl Request<'_> {
     }
 
     /// There is nothing to sign in with; the reason ends in its mend.
-    pub(super) fn unsigned(&self, denial: Denial) -> Failure {
-        Failure { class: denial.class, message: format!("{self}: {}", denial.message) }
+    pub(super) fn unsigned(&self, Denial { class, message, .. }: &Denial) -> Failure {
+        Failure { class: *class, message: format!("{self}: {message}") }
     }
 
     /// No pool has that name.

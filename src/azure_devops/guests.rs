@@ -169,8 +169,8 @@ impl AzureDevOps {
             let is_in_use = || {
                 let asked = locked(&known).iter().find(|guest| *guest.name() == name).map(|guest| guest.last_asked);
                 let desks = locked(&desks);
-                asked.is_some_and(|at| clock.now().duration_since(at) < IN_USE_FOR)
-                    || desks.iter().any(|desk| desk.organization == name && desk.is_in_use())
+                desks.iter().any(|desk| desk.organization == name && desk.is_in_use())
+                    || asked.is_some_and(|at| clock.now().duration_since(at) < IN_USE_FOR)
             };
             let seeing = async {
                 while is_in_use() {

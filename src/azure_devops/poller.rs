@@ -171,12 +171,13 @@ impl Poller {
         if let Some(failure) = self.client.too_early(&what) {
             return Some(Arc::new(failure));
         }
-        if !self.pace.is_pausing(now) {
+        let failure = self.publisher.look.borrow().failure.clone()?;
+        let is_refused = failure.class == FailureClass::NotSignedIn;
+        if !(self.pace.is_pausing(now) || is_refused && self.client.is_let_be()) {
             return None;
         }
-        let failure = self.publisher.look.borrow().failure.clone()?;
         // A token that was replaced is worth trying at once; the same one is not.
-        let is_mended = failure.class == FailureClass::NotSignedIn && self.client.has_another_token().await;
+        let is_mended = is_refused && self.client.has_another_token().await;
         (!is_mended).then_some(failure)
     }
 

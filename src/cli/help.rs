@@ -29,6 +29,8 @@ CONFIGURATION FILE (TOML or YAML)
   # Over TLS; with client_ca, clients must show a certificate of that authority.
   # Read again when they change.
   # tls = { certificate = \"tls.crt\", key = \"tls.key\", client_ca = \"ca.crt\" }
+  # Whether triggers may bring tokens (personalAccessTokenFromEnv) without it.
+  allow_tokens_without_tls = false
 
   [http]
   listen = \"0.0.0.0:8080\"           # status page, /metrics, /api/v1/, probes
@@ -45,6 +47,13 @@ CONFIGURATION FILE (TOML or YAML)
   url = \"https://dev.azure.com/contoso\"
   # Instead of file: env = \"NAME\" of a variable.
   credential = { kind = \"personal_access_token\", file = \"/run/azp/token\" }
+  # Or an identity of Microsoft Entra:
+  #   { kind = \"workload_identity\" }   what Azure Workload Identity has put into
+  #                                    the environment
+  #   { kind = \"managed_identity\", client_id = \"...\" }     of this machine; the
+  #                                    id where it has several
+  #   { kind = \"client_secret\", tenant_id = \"...\", client_id = \"...\",
+  #     secret_file = \"/run/azp/secret\" }
   # Whose ScaledJobs may use it, by full name; \"*\" is every namespace.
   namespaces = [\"*\"]
   # How many jobs may run at once in all its pools: what Azure says (\"auto\"), a
@@ -82,6 +91,12 @@ ENVIRONMENT
   AZP_SCALER__SECTION__KEY overrides the file, for example
   AZP_SCALER__POLLING__FRESH_FOR=2s. Lists, such as the organizations, come from
   the file only.
+  HTTPS_PROXY and NO_PROXY hold for organizations without a proxy of their own,
+  and never for a machine's identity endpoint.
+  AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE are the
+  workload identity. AZURE_AUTHORITY_HOST is where tokens are asked for
+  (https://login.microsoftonline.com), AZURE_POD_IDENTITY_AUTHORITY_HOST the
+  machine's endpoint (http://169.254.169.254).
   RUST_LOG=debug shows more, RUST_LOG=azp_scaler::azure_devops=debug of a part.
 
 WHAT TO LOOK AT

@@ -156,7 +156,7 @@ impl Shape {
                 ([(header::CONTENT_TYPE, "application/json")], r#"{"count":1,"value":{"requestId":1}}"#).into_response()
             }
             Self::Huge => {
-                let blank = Bytes::from_static(&[b' '; 1_000_000]);
+                let blank = Bytes::from(vec![b' '; 1_000_000]);
                 let chunks = iter::once(Bytes::from_static(b"{\"value\":[")).chain(iter::repeat_n(blank, 200));
                 ([(header::CONTENT_TYPE, "application/json")], streamed(traffic, chunks, Duration::ZERO, true))
                     .into_response()
