@@ -29,6 +29,8 @@ pub(super) struct PoolSeen {
     pub(super) snapshot: Option<Arc<Snapshot>>,
     /// Why the last round failed, where it did.
     pub(super) failure: Option<Arc<Failure>>,
+    /// Why placeholders are not kept as they should be.
+    pub(super) placeholder_trouble: Option<Arc<str>>,
     /// What is decided; nothing before a first answer of Azure.
     pub(super) decision: Option<Arc<Decision>>,
 }
@@ -58,6 +60,7 @@ impl PoolSeen {
             now,
             snapshot,
             failure,
+            placeholder_trouble: desk.placeholder_trouble(),
             decision: pool.current().cloned(),
         }
     }
