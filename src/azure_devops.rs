@@ -14,6 +14,7 @@
 //! [`metrics`](crate::metrics) and the pure core; no other edge.
 
 mod border;
+pub mod budget;
 pub mod client;
 pub mod credential;
 pub mod decode;

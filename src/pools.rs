@@ -153,6 +153,8 @@ pub struct Look {
     pub asking_since: Option<Instant>,
     /// Rounds that have ended, well or not.
     pub rounds_ended: u64,
+    /// How long a snapshot stays fresh at present, where that is longer than usual: the budget of requests is short.
+    pub fresh_for: Duration,
 }
 
 /// How long answers may take and how old they may be: the section `[polling]`.
@@ -260,6 +262,13 @@ impl Desk {
         *self.placeholder_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
+    /// How long a snapshot stays fresh at present, and whether that is longer than usual.
+    #[must_use]
+    pub fn fresh_for(&self) -> (Duration, bool) {
+        let (usual, now) = (self.freshness.fresh_for, self.look.borrow().fresh_for);
+        (usual.max(now), now > usual)
+    }
+
     /// Asks the poller for a newer snapshot, without waiting for it.
     pub fn nudge(&self) {
         self.questions.send_modify(|questions| questions.last = self.clock.now());
@@ -283,8 +292,9 @@ impl Desk {
         let asked = self.now();
         let (awaited, patience, late) = {
             let seen = look.borrow_and_update();
-            let is_fresh =
-                |known: &Snapshot| age(known, asked) <= self.freshness.fresh_for && !planted!(NothingIsFresh);
+            let is_fresh = |known: &Snapshot| {
+                age(known, asked) <= self.freshness.fresh_for.max(seen.fresh_for) && !planted!(NothingIsFresh)
+            };
             if let Some(snapshot) = seen.snapshot.as_ref().filter(|known| is_fresh(known)) {
                 return Ok(Arc::clone(snapshot));
             }

@@ -14,6 +14,8 @@ mod private;
 mod proxy;
 #[path = "program/readme.rs"]
 mod readme;
+#[path = "program/secrets.rs"]
+mod secrets;
 #[path = "program/serve.rs"]
 mod serve;
 #[path = "program/simulate.rs"]

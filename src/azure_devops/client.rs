@@ -1,20 +1,20 @@
 //! The REST interface of one organisation: a few questions, each answered by the domain's types or by a failure.
 //!
 //! Redirects are not followed, answers are bounded in size and time, and what is not the answer that was asked for is a
-//! failure, never an empty queue. Where Azure asks for patience, the client remembers until when, for all its users:
-//! limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
+//! failure, never an empty queue. Where Azure asks for patience, the client remembers until when, for all its users, and
+//! every request is taken out of one [`budget`](super::budget): limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
 //! of this edge.
 
 mod registrations;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use reqwest::{
     RequestBuilder, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
@@ -24,6 +24,7 @@ use tokio::{
 use url::Url;
 
 use super::{
+    budget::{Budget, Heard, stretched},
     decode::{self, AgentReader, Limit, NotTheAnswer, ParallelJobs, PoolReference},
     failure::{Request, class_of},
     organization::{BadOrganization, Organization},
@@ -53,6 +54,7 @@ pub struct Client {
     metrics: Metrics,
     /// Until when Azure asks for patience.
     patience: Mutex<Option<Instant>>,
+    budget: Mutex<Budget>,
 }
 
 /// The parts of the interface, as the metrics call them.
@@ -78,7 +80,7 @@ impl Client {
         let http = organization.http_client(&base).map_err(bad)?;
         let sign_in = SignIn::new(&organization.credential, &http, &organization.name, clock, &metrics);
         let organization = Arc::clone(&organization.name);
-        Ok(Self { organization, base, sign_in, http, metrics, patience: Mutex::default() })
+        Ok(Self { organization, base, sign_in, http, metrics, patience: Mutex::default(), budget: Mutex::default() })
     }
 
     /// The organisation's name.
@@ -166,6 +168,26 @@ impl Client {
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
+    /// Why nothing may be asked now, if so: Azure asks for patience, or the budget is spent.
+    pub(super) fn too_early(&self, what: &str) -> Option<Failure> {
+        let patience = self.patience_left().map(|left| self.request(what).too_early(left));
+        patience.or_else(|| self.budget().wait(Instant::now()).map(|wait| self.request(what).over_budget(wait)))
+    }
+
+    /// Whether only what somebody waits for is to be asked.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.budget().is_scarce(Instant::now())
+    }
+
+    /// A time that grows from the usual to the longest as the budget shrinks.
+    pub(super) fn stretched(&self, usual: Duration, longest: Duration) -> Duration {
+        stretched(usual, longest, self.budget().left(Instant::now()))
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether there is a credential that was not refused last time.
     pub async fn has_another_token(&self) -> bool {
         self.sign_in.has_another().await
@@ -244,6 +266,7 @@ impl Client {
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         let started = Instant::now();
+        self.budget().take(started).map_err(|wait| request.over_budget(wait))?;
         let answer = self.exchange(with, endpoint, request, message, read).await;
         let (organization, endpoint) = (&*self.organization, endpoint.label());
         let outcome = answer.as_ref().map_or_else(|failure| failure.class.label(), |_| "ok");
@@ -265,14 +288,17 @@ impl Client {
         let message = message.header(ACCEPT, endpoint.accept()).header(AUTHORIZATION, with.header.clone());
         let mut response = message.send().await.map_err(|error| request.unanswered(error))?;
         let status = response.status();
-        let number = |name: &str| -> Option<u64> { response.headers().get(name)?.to_str().ok()?.trim().parse().ok() };
-        if let Some(remaining) = number("x-ratelimit-remaining") {
+        let Heard { patience, remaining, left, lasts } = Heard::read(response.headers());
+        if let Some(remaining) = remaining {
             let gauge = self.metrics.azure_rate_limit_remaining.with_label_values(&[&*self.organization]);
-            gauge.set(remaining.try_into().unwrap_or(i64::MAX));
+            #[expect(clippy::cast_possible_truncation, reason = "whole units are enough")]
+            gauge.set(remaining as i64);
         }
-        let retry_after = number(RETRY_AFTER.as_str());
-        if let Some(seconds) = retry_after {
-            self.be_patient(Duration::from_secs(seconds));
+        if let Some(left) = left {
+            self.budget().hear(left, lasts, Instant::now());
+        }
+        if let Some(patience) = patience {
+            self.be_patient(patience);
         }
         let is_html =
             response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
@@ -285,7 +311,7 @@ impl Client {
         }
 
         let is_html = is_html || body.trim_ascii_start().starts_with(b"<");
-        match class_of(status, is_html, retry_after.is_some()) {
+        match class_of(status, is_html, patience.is_some()) {
             Some(class) => {
                 let class = if endpoint.is_absent(status) { FailureClass::NotFound } else { class };
                 let said = decode::refusal(&body).map(|said| with.hide(&said));

@@ -205,8 +205,8 @@ impl AzureDevOps {
     async fn look_up(&self, member: &Member, selector: &PoolSelector) -> Result<Arc<Desk>, Failure> {
         let client = &member.client;
         let what = format!("pool {selector}");
-        if let Some(left) = client.patience_left() {
-            return Err(client.request(&what).too_early(left));
+        if let Some(failure) = client.too_early(&what) {
+            return Err(failure);
         }
         let limit = self.polling.freshness.first_answer_within;
         let answer = timeout(limit, client.pool(selector)).await;
@@ -233,14 +233,14 @@ impl AzureDevOps {
         if let Some(desk) = desks.iter().find(|desk| desk.organization == *organization && desk.id == pool.id) {
             return Arc::clone(desk);
         }
-        let Polling { freshness, background } = self.polling;
+        let freshness = self.polling.freshness;
         let (organization, name) = (Arc::clone(organization), Arc::clone(&pool.name));
         let state = Pool::new(pool.id, self.rules, Arc::clone(ledger));
         let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state, self.view.clone());
         self.watch_licences(member);
         let placeholders = Placeholders::new(Arc::clone(client), pool.clone(), &desk, self.leads.clone());
         self.tasks.spawn(placeholders.run(member.stop.clone()));
-        let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, background);
+        let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, self.polling);
         self.tasks.spawn(poller.run(member.stop.clone()));
         desks.push(Arc::clone(&desk));
         desks.sort_by(|one, other| {

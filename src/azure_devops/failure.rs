@@ -9,7 +9,11 @@ use std::{error::Error, fmt, io, iter, time::Duration};
 use reqwest::StatusCode;
 use rustls::CertificateError;
 
-use super::{credential::Credential, entra::Denial};
+use super::{
+    budget::{CAP, WINDOW},
+    credential::Credential,
+    entra::Denial,
+};
 use crate::pools::{Failure, FailureClass};
 
 /// Azure's own words are cut after this many characters.
@@ -182,6 +186,17 @@ impl Request<'_> {
         let found = format!("Azure DevOps asks for patience for another {} s", left.as_secs().max(1));
         let mend = "the scaler asks again afterwards; give it a user of its own, or raise `background` and `fresh_for`, if \
                     that happens often";
+        self.failure(FailureClass::Throttled, &found, mend)
+    }
+
+    /// As many requests have been made as may be.
+    pub(super) fn over_budget(&self, wait: Duration) -> Failure {
+        let found = format!(
+            "the scaler has made the {CAP} requests that it makes in {} minutes, and makes the next in {} s",
+            WINDOW.as_secs() / 60,
+            wait.as_secs().max(1)
+        );
+        let mend = "poll less often, or divide the pools among scalers with tokens of different users";
         self.failure(FailureClass::Throttled, &found, mend)
     }
 
