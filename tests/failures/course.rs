@@ -68,7 +68,7 @@ impl Rounds {
         let first = seen.iter().position(|(_, asks)| *asks).unwrap_or_default();
         let seen = &seen[seen.len().min(first + 1)..];
         let pairs = seen.chunks_exact(2).take_while(|pair| pair[1].0 <= until);
-        pairs.map(|pair| pair[1].0.duration_since(pair[0].0).as_secs_f64().round() as u64).collect()
+        pairs.map(|pair| (pair[1].0.duration_since(pair[0].0) + Duration::from_millis(500)).as_secs()).collect()
     }
 }
 
