@@ -185,6 +185,7 @@ pub struct Desk {
     view: watch::Receiver<View>,
     look: watch::Receiver<Look>,
     questions: watch::Sender<Questions>,
+    placeholder_trouble: Mutex<Option<Arc<str>>>,
 }
 
 /// What was wanted of a poller so far; changes whenever somebody wants a newer snapshot.
@@ -219,7 +220,8 @@ impl Desk {
     ) -> (Arc<Self>, Publisher) {
         let (look_sender, look) = watch::channel(Look::default());
         let (questions, asked) = watch::channel(Questions { last: clock.now(), wakes: 0 });
-        let desk = Self { organization, id, name, clock, freshness, pool: Mutex::new(pool), view, look, questions };
+        let (pool, placeholder_trouble) = (Mutex::new(pool), Mutex::default());
+        let desk = Self { organization, id, name, clock, freshness, pool, view, look, questions, placeholder_trouble };
         (Arc::new(desk), Publisher { look: look_sender, questions: asked })
     }
 
@@ -247,6 +249,17 @@ impl Desk {
     #[must_use]
     pub fn look(&self) -> watch::Receiver<Look> {
         self.look.clone()
+    }
+
+    /// Why placeholders are not kept as they should be, with the mend.
+    #[must_use]
+    pub fn placeholder_trouble(&self) -> Option<Arc<str>> {
+        self.placeholder_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes why placeholders are not kept as they should be, or that they are.
+    pub fn note_placeholder_trouble(&self, trouble: Option<Arc<str>>) {
+        *self.placeholder_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// How long a snapshot stays fresh at present, and whether that is longer than usual.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "program/agents.rs"]
+mod agents;
 #[path = "shared/certificates.rs"]
 mod certificates;
 #[path = "program/demo.rs"]

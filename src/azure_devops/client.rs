@@ -5,13 +5,15 @@
 //! every request is taken out of one [`budget`](super::budget): limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
 //! of this edge.
 
+mod registrations;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use reqwest::{
-    StatusCode,
+    RequestBuilder, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use tokio::{
@@ -61,6 +63,7 @@ enum Endpoint {
     Pools,
     JobRequests,
     Agents,
+    Registrations,
     ResourceUsage,
     ResourceLimits,
 }
@@ -199,7 +202,7 @@ impl Client {
     /// Names what is asked for, for a failure's message.
     pub(super) fn request<'a>(&'a self, what: &'a str) -> Request<'a> {
         let Self { organization, base, sign_in, .. } = self;
-        Request { what, organization, url: base.as_str(), credential: sign_in.credential() }
+        Request { what, organization, url: base.as_str(), credential: sign_in.credential(), manages: false }
     }
 
     /// The address of a part of the interface.
@@ -211,25 +214,38 @@ impl Client {
         url
     }
 
-    /// Signs in and asks. What Azure refuses to take is asked once more where there is another credential.
+    /// Asks.
     async fn ask<T>(
         &self,
         endpoint: Endpoint,
         what: &str,
         url: Url,
+        read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
+    ) -> Result<T, Failure> {
+        self.send(endpoint, self.request(what), self.http.get(url), read).await
+    }
+
+    /// Signs in and sends. What Azure refuses to take is sent once more where there is another credential.
+    async fn send<T>(
+        &self,
+        endpoint: Endpoint,
+        request: Request<'_>,
+        message: RequestBuilder,
         mut read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
-        let with = self.sign_in.authorization().await.map_err(|denial| self.request(what).unsigned(&denial))?;
-        // A token that may not ask for licences may be good for all else.
+        let with = self.sign_in.authorization().await.map_err(|denial| request.unsigned(&denial))?;
+        // A token that may not ask for licences, or manage agents, may be good for all else.
         let is_refused = |answer: &Result<T, Failure>| {
             let is_refused = answer.as_ref().is_err_and(|failure| failure.class == FailureClass::NotSignedIn);
-            is_refused && !endpoint.is_about_licences()
+            is_refused && !endpoint.is_about_licences() && !request.manages
         };
-        let mut answer = self.ask_with(&with, endpoint, what, url.clone(), &mut read).await;
+        let again = message.try_clone();
+        let mut answer = self.send_with(&with, endpoint, request, message, &mut read).await;
         if is_refused(&answer)
+            && let Some(again) = again
             && let Some(another) = self.sign_in.another(&with).await
         {
-            answer = self.ask_with(&another, endpoint, what, url, &mut read).await;
+            answer = self.send_with(&another, endpoint, request, again, &mut read).await;
             if is_refused(&answer) {
                 self.sign_in.refused(&another);
             }
@@ -240,18 +256,18 @@ impl Client {
         answer
     }
 
-    /// Asks, reads and counts.
-    async fn ask_with<T>(
+    /// Sends, reads and counts.
+    async fn send_with<T>(
         &self,
         with: &Authorization,
         endpoint: Endpoint,
-        what: &str,
-        url: Url,
+        request: Request<'_>,
+        message: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         let started = Instant::now();
-        self.budget().take(started).map_err(|wait| self.request(what).over_budget(wait))?;
-        let answer = self.exchange(with, endpoint, self.request(what), url, read).await;
+        self.budget().take(started).map_err(|wait| request.over_budget(wait))?;
+        let answer = self.exchange(with, endpoint, request, message, read).await;
         let (organization, endpoint) = (&*self.organization, endpoint.label());
         let outcome = answer.as_ref().map_or_else(|failure| failure.class.label(), |_| "ok");
         let Metrics { azure_requests_total: total, azure_request_duration_seconds: duration, .. } = &self.metrics;
@@ -266,10 +282,10 @@ impl Client {
         with: &Authorization,
         endpoint: Endpoint,
         request: Request<'_>,
-        url: Url,
+        message: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
-        let message = self.http.get(url).header(ACCEPT, endpoint.accept()).header(AUTHORIZATION, with.header.clone());
+        let message = message.header(ACCEPT, endpoint.accept()).header(AUTHORIZATION, with.header.clone());
         let mut response = message.send().await.map_err(|error| request.unanswered(error))?;
         let status = response.status();
         let Heard { patience, remaining, left, lasts } = Heard::read(response.headers());
@@ -330,6 +346,7 @@ impl Endpoint {
             Self::Pools => "pools",
             Self::JobRequests => "job-requests",
             Self::Agents => "agents",
+            Self::Registrations => "registrations",
             Self::ResourceUsage => "resource-usage",
             Self::ResourceLimits => "resource-limits",
         }
@@ -338,7 +355,7 @@ impl Endpoint {
     /// The kind and version of the answer that is asked for.
     fn accept(self) -> &'static str {
         match self {
-            Self::Pools | Self::JobRequests | Self::Agents => "application/json;api-version=7.0",
+            Self::Pools | Self::JobRequests | Self::Agents | Self::Registrations => "application/json;api-version=7.0",
             Self::ResourceUsage | Self::ResourceLimits => "application/json;api-version=7.2-preview.2",
         }
     }

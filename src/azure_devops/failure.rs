@@ -30,6 +30,8 @@ pub(super) struct Request<'a> {
     pub(super) url: &'a str,
     /// Where the credential comes from.
     pub(super) credential: &'a Credential,
+    /// Whether it changes anything, for which reading is not right enough.
+    pub(super) manages: bool,
 }
 
 /// The class of an answer, by its status; `None` where it is what was asked for.
@@ -65,14 +67,23 @@ impl Request<'_> {
             );
             return self.failure(class, &found, &mend);
         }
+        let (scope, role) = if self.manages {
+            ("Agent Pools (read & manage)", "Administrator")
+        } else {
+            ("Agent Pools (read)", "Reader")
+        };
         let mend = match class {
-            FailureClass::NotSignedIn => credential.mend(),
-            FailureClass::Forbidden => {
-                "the token is accepted but not allowed this: give it the scope Agent Pools (read), \
-                                        and its user the role Reader on the pool (Organization settings, Agent pools, \
-                                        Security)"
-                    .to_owned()
+            _ if self.manages && status == StatusCode::CONFLICT => {
+                "another agent has that name, or this one has a job: look at the pool's agents".to_owned()
             }
+            FailureClass::NotSignedIn if self.manages => {
+                format!("{}; this needs the scope {scope}", credential.mend())
+            }
+            FailureClass::NotSignedIn => credential.mend(),
+            FailureClass::Forbidden => format!(
+                "the token is accepted but not allowed this: give it the scope {scope}, and its user the role {role} on the \
+                 pool (Organization settings, Agent pools, Security)"
+            ),
             FailureClass::NotFound => format!(
                 "there is no such thing, or the token's user may not see it: check the pool, and that `{url}` is the \
                  organization's or collection's own address"

@@ -111,6 +111,23 @@ STOPPING
 Exit codes: 0 stopped, 1 failed (a port is taken, ...), 2 wrong configuration:
 every fault named at once.";
 
+/// Below the options of `agents clean`.
+pub(super) const CLEAN: &str = "\
+An own agent is one whose name fits a --pattern. It is dead when it is offline,
+has no job, and has either run one and been offline for 10 minutes, or never had
+one and been offline for --offline-for. Each is looked at once more before it is
+removed, two a second at most, and each removal is logged with its reason.
+
+Never removed: an agent that is online, that has a job, of another name, a
+placeholder (azp-scaler placeholder), or one of which Azure does not say since
+when it is offline. An agent that takes job after job, as a ScaledObject's, has
+run a job, too: leave its name out of the patterns.
+
+Needs a token with the scope Agent Pools (read & manage), and the role
+Administrator on the pool.
+
+Exit codes: 0 done, or nothing to do; 1 failed; 2 wrong usage or configuration.";
+
 /// Below the options of `demo`.
 pub(super) const DEMO: &str = "\
 The scaler runs as in production: it asks the simulated organization over HTTP,
@@ -157,6 +174,7 @@ CONTROL API
   PUT    /_control/faults               all is well again with {}
          {\"shape\": \"half-open\", \"for_ms\": 5000}, the shapes in docs/failures.md
          {\"status\": 503, \"headers\": {\"retry-after\": \"5\"}, \"latency_ms\": 0}
+         {\"read_only\": true}: the token may register and remove no agent
   PUT    /_control/parallel-jobs        {\"private\": 3}, or null for any number
   GET    /_control/state                jobs, agents, requests; milliseconds
   A pool that is named is made where it isn't there.
@@ -170,7 +188,7 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_a_terminal_is_wide() {
-        for line in [AFTER_HELP, SERVE, DEMO, SIMULATE].iter().flat_map(|text| text.lines()) {
+        for line in [AFTER_HELP, SERVE, CLEAN, DEMO, SIMULATE].iter().flat_map(|text| text.lines()) {
             assert!(line.chars().count() <= 80, "{line}");
         }
     }

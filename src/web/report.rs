@@ -253,6 +253,9 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
     if decision.triggers.iter().filter(|other| other.scaled_job == decided.scaled_job).count() > 1 {
         hints.push(ADD_UP.to_owned());
     }
+    if let Some(trouble) = seen.placeholder_trouble.as_ref().filter(|_| trigger.keeps_placeholder) {
+        hints.push(format!("`placeholder: managed`: {trouble}"));
+    }
     Trigger {
         organization: &seen.organization,
         pool: &seen.name,

@@ -217,6 +217,7 @@ pub(crate) fn trigger(name: &str, offers: &str, max_replicas: u32) -> Trigger {
         priority: 100,
         target: 1,
         activation: 0,
+        keeps_placeholder: false,
         hints: Vec::new(),
     }
 }

@@ -1,6 +1,8 @@
 //! Azure's REST interface over a live world, as far as scalers use it. Without the token it answers as Azure does: with
 //! a page for signing in and a status that looks like success.
 
+mod registrations;
+
 use std::sync::Arc;
 
 use axum::{
@@ -47,7 +49,11 @@ pub(super) async fn serve(
         .route(&base, get(pools))
         .route(&format!("{base}/{{pool}}"), get(pool))
         .route(&format!("{base}/{{pool}}/jobrequests"), get(job_requests))
-        .route(&format!("{base}/{{pool}}/agents"), get(agents))
+        .route(&format!("{base}/{{pool}}/agents"), get(agents).post(registrations::register))
+        .route(
+            &format!("{base}/{{pool}}/agents/{{agent}}"),
+            get(registrations::agent).put(registrations::replace).delete(registrations::remove),
+        )
         .route(&format!("{root}/resourceusage"), get(resource_usage))
         .route(&format!("{root}/resourcelimits"), get(resource_limits))
         .layer(middleware::from_fn_with_state(Arc::clone(&token), sign_in))
@@ -102,14 +108,19 @@ fn has_token(request: &Request, token: &SecretString) -> bool {
 
 /// What Azure says of a pool that is not there.
 fn no_such_pool(pool: i64) -> Response {
+    let message = format!("VS402375: Agent pool {pool} does not exist or you do not have permissions to view it.");
+    refusal(StatusCode::NOT_FOUND, "TaskAgentPoolNotFoundException", message)
+}
+
+/// How Azure refuses.
+fn refusal(status: StatusCode, type_key: &'static str, message: String) -> Response {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Refusal {
         message: String,
         type_key: &'static str,
     }
-    let message = format!("VS402375: Agent pool {pool} does not exist or you do not have permissions to view it.");
-    (StatusCode::NOT_FOUND, Json(Refusal { message, type_key: "TaskAgentPoolNotFoundException" })).into_response()
+    (status, Json(Refusal { message, type_key })).into_response()
 }
 
 #[derive(Deserialize)]
