@@ -11,7 +11,7 @@ use std::{
 };
 
 use reqwest::{
-    StatusCode,
+    Method, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -62,6 +62,7 @@ enum Endpoint {
     Pools,
     JobRequests,
     Agents,
+    RemoveAgent,
     ResourceUsage,
     ResourceLimits,
 }
@@ -143,6 +144,29 @@ impl Client {
         url.set_query(Some("includeCapabilities=true&includeAssignedRequest=true&includeLastCompletedRequest=true"));
         let what = format!("the agents of pool `{}` ({})", pool.name, pool.id);
         self.ask(Endpoint::Agents, &what, url, |body| reader.read(body)).await
+    }
+
+    /// Removes the registration of an agent; one that is not there counts as removed. Azure refuses while it runs a job.
+    ///
+    /// # Errors
+    ///
+    /// When Azure refuses or does not answer.
+    pub async fn remove_agent(&self, pool: &PoolReference, agent: i64) -> Result<(), Failure> {
+        let url = self.url(&["pools", &pool.id.to_string(), "agents", &agent.to_string()]);
+        let what = format!("the removal of agent {agent} from pool `{}` ({})", pool.name, pool.id);
+        match self.ask(Endpoint::RemoveAgent, &what, url, |_| Ok(())).await {
+            Err(failure) if failure.class == FailureClass::NotFound => Ok(()),
+            answer => answer,
+        }
+    }
+
+    /// The token at present, for a program that signs in by itself.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn token(&self) -> Result<SecretString, Failure> {
+        self.credential.token().await.map_err(|reason| self.request("the token").without_token(&reason))
     }
 
     /// The parallel jobs of the organisation: what may run and what runs, on agents of one's own.
@@ -230,7 +254,7 @@ impl Client {
             self.remember_refused(None);
             request.without_token(&reason)
         })?;
-        let message = self.http.get(url).header(ACCEPT, endpoint.accept());
+        let message = self.http.request(endpoint.method(), url).header(ACCEPT, endpoint.accept());
         let message = message.basic_auth("", Some(token.expose_secret())).build();
         let message = message.map_err(|error| request.unanswered(error))?;
         let header = message.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -302,15 +326,23 @@ impl Endpoint {
             Self::Pools => "pools",
             Self::JobRequests => "job-requests",
             Self::Agents => "agents",
+            Self::RemoveAgent => "remove-agent",
             Self::ResourceUsage => "resource-usage",
             Self::ResourceLimits => "resource-limits",
+        }
+    }
+
+    fn method(self) -> Method {
+        match self {
+            Self::RemoveAgent => Method::DELETE,
+            _ => Method::GET,
         }
     }
 
     /// The kind and version of the answer that is asked for.
     fn accept(self) -> &'static str {
         match self {
-            Self::Pools | Self::JobRequests | Self::Agents => "application/json;api-version=7.0",
+            Self::Pools | Self::JobRequests | Self::Agents | Self::RemoveAgent => "application/json;api-version=7.0",
             Self::ResourceUsage | Self::ResourceLimits => "application/json;api-version=7.2-preview.2",
         }
     }

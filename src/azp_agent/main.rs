@@ -1,0 +1,2 @@
+//! The agent's entrypoint.
+fn main() {}
