@@ -43,10 +43,10 @@ const ABOVE: [&str; 4] = ["config", "telemetry", "app", "cli"];
 const PLANTED: &str = "planted";
 
 /// The agent's entrypoint, a program of its own: what it may know of the library. Nothing there knows it, since it can't be
-/// imported; its own rooms it calls `super`.
+/// imported; what this program calls `crate` is its own.
 const AZP_AGENT: &str = "azp_agent";
-const KNOWN_TO_AZP_AGENT: [&str; 7] =
-    ["azure_devops", "caseless", "config", "metrics", "pools", "telemetry", "wording"];
+const KNOWN_TO_AZP_AGENT: [&str; 8] =
+    ["app", "azure_devops", "caseless", "config", "metrics", "pools", "telemetry", "wording"];
 
 /// What the pure core must not name: async, I/O, clocks, wire formats.
 const IMPURE: [&str; 14] = [

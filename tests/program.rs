@@ -2,8 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "shared/certificates.rs"]
+mod certificates;
 #[path = "program/demo.rs"]
 mod demo;
+#[path = "shared/private.rs"]
+mod private;
+#[path = "program/proxy.rs"]
+mod proxy;
 #[path = "program/readme.rs"]
 mod readme;
 #[path = "program/serve.rs"]

@@ -19,6 +19,9 @@ Settings, all from the environment:
                   manage), its user an Administrator of the pool; read again
                   each time it is needed
   AZP_TOKEN       the token itself, instead of a file
+  AZP_AGENT_CREDENTIAL
+                  workload_identity or managed_identity, instead of a token;
+                  AZURE_CLIENT_ID where the machine has several identities
   AZP_POOL        the pool's name (Default)
   AZP_AGENT_NAME  the agent's name (the host's, which is the pod's); an agent of
                   that name is replaced

@@ -3,14 +3,12 @@
 //! `config.sh` gets its arguments by its environment, the token among them, and only there. Azure is asked for the pool
 //! first, so that a wrong token, pool or address is told in words before `config.sh` fails by them.
 
-use std::{
-    io,
-    path::Path,
-    process::{Command, ExitStatus},
-    time::Duration,
-};
+mod config_sh;
+
+use std::{io, path::Path};
 
 use azp_scaler::{
+    app::clock,
     azure_devops::{
         client::Client,
         decode::{AgentReader, PoolReference},
@@ -19,21 +17,16 @@ use azp_scaler::{
     metrics::Metrics,
     pools::{Failure, FailureClass, PoolSelector},
 };
-use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Failed,
-    child::{Event, Script},
-    environment::{self, INPUT},
     files::{self, Pristine},
     pauses::Pauses,
     settings::Settings,
 };
 
-/// How long `config.sh` may take.
-const CONFIGURED_WITHIN: Duration = Duration::from_mins(2);
 /// What the credential must allow.
 const RIGHTS: &str =
     "the token needs the scope Agent Pools (read & manage), and its user the role Administrator on the pool";
@@ -67,7 +60,7 @@ impl<'a> Registrar<'a> {
         let Some(organization) = &settings.organization else { return Ok(None) };
         let bad = |fault: &dyn std::fmt::Display| Failed::Usage(format!("AZP_URL and what belongs to it: {fault}"));
         let url = organization.base().map_err(|fault| bad(&fault))?.to_string();
-        let client = Client::new(organization, Metrics::new()).map_err(|fault| bad(&fault))?;
+        let client = Client::new(organization, clock(), Metrics::new()).map_err(|fault| bad(&fault))?;
         let authority = organization.certificate_authority.as_ref().map(|path| path.display().to_string());
         Ok(Some(Self { settings, client, url, authority }))
     }
@@ -162,46 +155,6 @@ impl<'a> Registrar<'a> {
         Ok(Some(self.registered(&agent)))
     }
 
-    /// Runs `config.sh`.
-    async fn configure(&self, token: &SecretString) -> Result<(), Fault> {
-        let mut script = Script::start(&mut self.command(token))
-            .map_err(|error| Fault::Lasting(format!("`config.sh` can't be started: {error}")))?;
-        tracing::info!(pool = self.settings.pool, name = self.settings.name, "registering");
-        let ended = timeout(CONFIGURED_WITHIN, ended(&mut script)).await;
-        let said = script.last_words().replace(token.expose_secret(), "…");
-        match ended {
-            Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(Fault::Passing(format!("`config.sh` ended with {status}, saying {said}; {RIGHTS}"))),
-            Ok(Err(error)) => Err(Fault::Passing(format!("`config.sh` can't be watched: {error}"))),
-            Err(_) => {
-                script.kill();
-                Err(Fault::Passing(format!(
-                    "`config.sh` has not ended within {CONFIGURED_WITHIN:?} and was killed, saying {said}: check the \
-                     network and the proxy"
-                )))
-            }
-        }
-    }
-
-    fn command(&self, token: &SecretString) -> Command {
-        let Settings { pool, name, work, directory, .. } = self.settings;
-        let mut command = Command::new(directory.join("config.sh"));
-        environment::hand_on(command.arg("--unattended").current_dir(directory));
-        let inputs = [
-            ("URL", self.url.as_str()),
-            ("AUTH", "PAT"),
-            ("TOKEN", token.expose_secret()),
-            ("POOL", pool),
-            ("AGENT", name),
-            ("WORK", work),
-            ("REPLACE", "true"),
-            ("ACCEPTTEEEULA", "true"),
-        ];
-        let authority = self.authority.as_deref().map(|path| ("SSLCACERT", path));
-        command.envs(inputs.into_iter().chain(authority).map(|(name, value)| (format!("{INPUT}{name}"), value)));
-        command
-    }
-
     fn is_own(&self, name: &str) -> bool {
         Caseless::new(name) == Caseless::new(&self.settings.name)
     }
@@ -239,7 +192,7 @@ impl<'a> Registrar<'a> {
         let Registered { pool, agent } = registered;
         let mut pauses = Pauses::until(Instant::now() + self.settings.times.remove);
         loop {
-            let Err(failure) = self.client.remove_agent(pool, *agent).await else {
+            let Err(failure) = self.client.remove_agent(pool, (*agent, &self.settings.name)).await else {
                 tracing::info!(agent, "the registration is removed");
                 return Ok(());
             };
@@ -256,14 +209,6 @@ impl<'a> Registrar<'a> {
             };
             tracing::warn!("not removed: {failure}: the next attempt is in {pause:?}");
             sleep(pause).await;
-        }
-    }
-}
-
-async fn ended(script: &mut Script) -> io::Result<ExitStatus> {
-    loop {
-        if let Event::Ended(status) = script.next().await? {
-            return Ok(status);
         }
     }
 }

@@ -1,23 +1,19 @@
 //! What the environment says: each setting with its default, and everything that is wrong with it at once.
 
+mod reader;
+
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
-use azp_scaler::{
-    azure_devops::{
-        credential::Credential,
-        organization::{Organization, ParallelJobs},
-    },
-    wording::{nearest, shown},
-};
-use jiff::SignedDuration;
+use azp_scaler::azure_devops::organization::Organization;
 
-use super::environment::is_kubernetes;
+use self::reader::Reader;
 
 /// The settings that `--help` lists.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "AZP_URL",
     "AZP_TOKEN",
     "AZP_TOKEN_FILE",
+    "AZP_AGENT_CREDENTIAL",
     "AZP_POOL",
     "AZP_AGENT_NAME",
     "AZP_WORK",
@@ -69,12 +65,6 @@ pub(crate) struct Settings {
     pub(crate) times: Times,
 }
 
-/// Reads variables and collects what is wrong.
-struct Reader {
-    environment: BTreeMap<String, String>,
-    faults: Vec<String>,
-}
-
 impl Settings {
     /// Reads them.
     ///
@@ -122,153 +112,5 @@ fn host_name() -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-impl Reader {
-    /// A variable's value, unless it is blank.
-    fn text(&self, variable: &str) -> Option<String> {
-        self.environment.get(variable).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-    }
-
-    fn path(&self, variable: &str, default: &str) -> PathBuf {
-        self.text(variable).unwrap_or_else(|| default.to_owned()).into()
-    }
-
-    fn duration(&mut self, variable: &str, default: Duration) -> Duration {
-        let Some(text) = self.text(variable) else { return default };
-        let read = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-        read.filter(|duration| !duration.is_zero()).unwrap_or_else(|| {
-            let needed = "must be a length of time with its unit, such as `30s`, `5m` or `1h30m`";
-            self.faults.push(format!("{variable}: is `{}`, but {needed}", shown(&text)));
-            default
-        })
-    }
-
-    fn flag(&mut self, variable: &str) -> bool {
-        match self.text(variable).as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(other) => {
-                self.faults.push(format!("{variable}: is `{}`, but must be `true` or `false`", shown(other)));
-                false
-            }
-        }
-    }
-
-    fn find_slips(&mut self) {
-        let ours = self.environment.keys().filter(|name| name.starts_with("AZP_") && !is_kubernetes(name));
-        let unknown = ours.filter(|name| !KNOWN.contains(&name.as_str()));
-        let slips = unknown.filter_map(|name| {
-            let meant = nearest(name, KNOWN)?;
-            (strsim::damerau_levenshtein(name, meant) <= SLIP)
-                .then(|| format!("{name}: unknown variable, did you mean `{meant}`?"))
-        });
-        self.faults.extend(slips);
-    }
-
-    /// The organization, where there is a credential for it; the sidecar must have one.
-    fn organization(&mut self, mode: Mode) -> Option<Organization> {
-        let credential = self.credential(mode)?;
-        let Some(url) = self.text("AZP_URL") else {
-            self.faults.push(
-                "AZP_URL: is missing: set it to the URL of the organization, such as \
-                              `https://dev.azure.com/contoso`"
-                    .to_owned(),
-            );
-            return None;
-        };
-        let organization = Organization {
-            name: name_of(&url).into(),
-            url,
-            credential,
-            allow_plain_http: self.flag("AZP_AGENT_ALLOW_PLAIN_HTTP"),
-            certificate_authority: self.text("AZP_AGENT_CERTIFICATE_AUTHORITY").map(PathBuf::from),
-            proxy: None,
-            parallel_jobs: ParallelJobs::Off,
-        };
-        Some(organization)
-    }
-
-    fn credential(&mut self, mode: Mode) -> Option<Credential> {
-        match (self.text("AZP_TOKEN"), self.text("AZP_TOKEN_FILE")) {
-            (Some(_), Some(_)) => {
-                self.faults.push("AZP_TOKEN and AZP_TOKEN_FILE are both given: keep one of them".to_owned());
-                None
-            }
-            (Some(token), None) => {
-                Some(Credential::PersonalAccessTokenVariable { name: "AZP_TOKEN".to_owned(), token: token.into() })
-            }
-            (None, Some(file)) => Some(Credential::PersonalAccessTokenFile(file.into())),
-            (None, None) if mode == Mode::Run => None,
-            (None, None) => {
-                let mend = "set it to the path of a file that holds a personal access token with the scope Agent Pools \
-                            (read & manage), or AZP_TOKEN to the token";
-                self.faults.push(format!("AZP_TOKEN_FILE: is missing: {mend}"));
-                None
-            }
-        }
-    }
-}
-
-/// The last segment of a URL, for messages.
-fn name_of(url: &str) -> &str {
-    url.trim_end_matches('/').rsplit('/').next().filter(|name| !name.contains(['@', '?', '#'])).unwrap_or_default()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{super::help, *};
-
-    fn read(mode: Mode, variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let variables = [("AZP_AGENT_DIRECTORY", "/"), ("AZP_AGENT_REGISTRATION_DIRECTORY", "/")]
-            .into_iter()
-            .chain(variables.iter().copied());
-        let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Settings::read(mode, environment).map_err(|faults| faults.join("\n"))
-    }
-
-    #[test]
-    fn every_setting_is_in_the_help() {
-        for name in KNOWN {
-            assert!(help::AFTER_HELP.contains(name), "{name} is missing");
-        }
-    }
-
-    #[test]
-    fn the_usual_names_are_enough() {
-        let given = [("AZP_URL", "https://dev.azure.com/contoso"), ("AZP_TOKEN", " hidden\n"), ("AZP_POOL", "linux")];
-        let settings = read(Mode::Register, &given).unwrap();
-        let organization = settings.organization.unwrap();
-        assert_eq!((&*organization.name, &*settings.pool, &*settings.work), ("contoso", "linux", "_work"));
-        assert!(!settings.name.is_empty(), "the host's name");
-        assert!(read(Mode::Run, &[]).unwrap().organization.is_none(), "a sidecar signs in");
-    }
-
-    #[test]
-    fn every_fault_is_told_with_its_mend_and_without_secrets() {
-        let given = [
-            ("AZP_TOKEN", "hidden"),
-            ("AZP_TOKEN_FILE", "/token"),
-            ("AZP_AGENT_NAM", "x"),
-            ("AZP_AGENT_IDLE_TIMEOUT", "soon"),
-            ("AZP_AGENT_DIRECTORY", "/nowhere"),
-        ];
-        let faults = read(Mode::Register, &given).unwrap_err();
-        for part in ["keep one of them", "`AZP_AGENT_NAME`", "`soon`", "`/nowhere`"] {
-            assert!(faults.contains(part), "{part} is missing:\n{faults}");
-        }
-        assert!(!faults.contains("hidden"), "{faults}");
-        let faults = read(Mode::Register, &[]).unwrap_err();
-        assert!(faults.contains("AZP_TOKEN_FILE: is missing"), "{faults}");
-        let faults = read(Mode::Run, &[("AZP_TOKEN", "hidden"), ("AZP_AGENT_ALLOW_PLAIN_HTTP", "yes")]).unwrap_err();
-        assert!(faults.contains("AZP_URL: is missing"), "{faults}");
-    }
-
-    #[test]
-    fn switches_of_the_agent_and_services_of_the_cluster_are_no_slips() {
-        let given = [
-            ("AZP_AGENT_DOWNGRADE_DISABLED", "true"),
-            ("AZP_AGENT_PORT", "tcp://10.0.0.1:80"),
-            ("AZP_AGENT_IMAGE", "x"),
-        ];
-        assert!(read(Mode::Run, &given).is_ok());
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use reqwest::{
     Method, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::block_in_place,
@@ -23,22 +23,22 @@ use tokio::{
 use url::Url;
 
 use super::{
-    credential::Credential,
     decode::{self, AgentReader, Limit, NotTheAnswer, ParallelJobs, PoolReference},
     failure::{Request, class_of},
     organization::{BadOrganization, Organization},
+    sign_in::{Authorization, SignIn},
 };
 use crate::{
     agent::Agent,
     caseless::Caseless,
     job_request::Parallelism,
     metrics::Metrics,
-    pools::{Failure, FailureClass, PoolSelector},
+    pools::{Clock, Failure, FailureClass, PoolSelector},
     snapshot::Queue,
 };
 
-/// Larger answers are refused, packed or not.
-const LARGEST_ANSWER: usize = 256 << 20;
+/// Larger answers are refused, packed or not: 10,000 job requests are 23 MB.
+const LARGEST_ANSWER: usize = 64 << 20;
 /// However long Azure asks to wait, no longer than this.
 const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 
@@ -47,13 +47,11 @@ const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 pub struct Client {
     organization: Arc<str>,
     base: Url,
-    credential: Credential,
+    sign_in: SignIn,
     http: reqwest::Client,
     metrics: Metrics,
     /// Until when Azure asks for patience.
     patience: Mutex<Option<Instant>>,
-    /// The token that Azure refused last.
-    refused: Mutex<Option<SecretString>>,
 }
 
 /// The parts of the interface, as the metrics call them.
@@ -67,31 +65,19 @@ enum Endpoint {
     ResourceLimits,
 }
 
-/// A token as it was sent.
-struct Sent {
-    token: SecretString,
-    header: SecretString,
-}
-
 impl Client {
     /// Makes a client; nothing is sent.
     ///
     /// # Errors
     ///
     /// When a setting is wrong.
-    pub fn new(organization: &Organization, metrics: Metrics) -> Result<Self, BadOrganization> {
+    pub fn new(organization: &Organization, clock: Clock, metrics: Metrics) -> Result<Self, BadOrganization> {
         let bad = |fault| BadOrganization { organization: Arc::clone(&organization.name), fault };
         let base = organization.base().map_err(bad)?;
         let http = organization.http_client(&base).map_err(bad)?;
-        Ok(Self {
-            organization: Arc::clone(&organization.name),
-            base,
-            credential: organization.credential.clone(),
-            http,
-            metrics,
-            patience: Mutex::default(),
-            refused: Mutex::default(),
-        })
+        let sign_in = SignIn::new(&organization.credential, &http, &organization.name, clock, &metrics);
+        let organization = Arc::clone(&organization.name);
+        Ok(Self { organization, base, sign_in, http, metrics, patience: Mutex::default() })
     }
 
     /// The organisation's name.
@@ -151,9 +137,9 @@ impl Client {
     /// # Errors
     ///
     /// When Azure refuses or does not answer.
-    pub async fn remove_agent(&self, pool: &PoolReference, agent: i64) -> Result<(), Failure> {
-        let url = self.url(&["pools", &pool.id.to_string(), "agents", &agent.to_string()]);
-        let what = format!("the removal of agent {agent} from pool `{}` ({})", pool.name, pool.id);
+    pub async fn remove_agent(&self, pool: &PoolReference, (id, name): (i64, &str)) -> Result<(), Failure> {
+        let url = self.url(&["pools", &pool.id.to_string(), "agents", &id.to_string()]);
+        let what = format!("the removal of agent `{name}` from pool `{}` ({})", pool.name, pool.id);
         match self.ask(Endpoint::RemoveAgent, &what, url, |_| Ok(())).await {
             Err(failure) if failure.class == FailureClass::NotFound => Ok(()),
             answer => answer,
@@ -166,7 +152,8 @@ impl Client {
     ///
     /// When there is none.
     pub async fn token(&self) -> Result<SecretString, Failure> {
-        self.credential.token().await.map_err(|reason| self.request("the token").without_token(&reason))
+        let with = self.sign_in.authorization().await;
+        with.map(|with| with.token).map_err(|denial| self.request("the token").unsigned(denial))
     }
 
     /// The parallel jobs of the organisation: what may run and what runs, on agents of one's own.
@@ -202,17 +189,15 @@ impl Client {
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// Whether there is a token that Azure has not refused last time.
+    /// Whether there is a credential that was not refused last time.
     pub async fn has_another_token(&self) -> bool {
-        let Ok(token) = self.credential.token().await else { return false };
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.as_ref().is_none_or(|refused| refused.expose_secret() != token.expose_secret())
+        self.sign_in.has_another().await
     }
 
     /// Names what is asked for, for a failure's message.
     pub(super) fn request<'a>(&'a self, what: &'a str) -> Request<'a> {
-        let Self { organization, base, credential, .. } = self;
-        Request { what, organization, url: base.as_str(), credential }
+        let Self { organization, base, sign_in, .. } = self;
+        Request { what, organization, url: base.as_str(), credential: sign_in.credential() }
     }
 
     /// The address of a part of the interface.
@@ -224,16 +209,46 @@ impl Client {
         url
     }
 
-    /// Asks, reads and counts.
+    /// Signs in and asks. What Azure refuses to take is asked once more where there is another credential.
     async fn ask<T>(
         &self,
+        endpoint: Endpoint,
+        what: &str,
+        url: Url,
+        mut read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
+    ) -> Result<T, Failure> {
+        let with = self.sign_in.authorization().await.map_err(|denial| self.request(what).unsigned(denial))?;
+        // A token that may not ask for licences may be good for all else.
+        let is_refused = |answer: &Result<T, Failure>| {
+            let is_refused = answer.as_ref().is_err_and(|failure| failure.class == FailureClass::NotSignedIn);
+            is_refused && !endpoint.is_about_licences()
+        };
+        let mut answer = self.ask_with(&with, endpoint, what, url.clone(), &mut read).await;
+        if is_refused(&answer)
+            && let Some(another) = self.sign_in.another(&with).await
+        {
+            answer = self.ask_with(&another, endpoint, what, url, &mut read).await;
+            if is_refused(&answer) {
+                self.sign_in.refused(&another);
+            }
+        }
+        if answer.is_ok() {
+            self.sign_in.accepted();
+        }
+        answer
+    }
+
+    /// Asks, reads and counts.
+    async fn ask_with<T>(
+        &self,
+        with: &Authorization,
         endpoint: Endpoint,
         what: &str,
         url: Url,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         let started = Instant::now();
-        let answer = self.exchange(endpoint, self.request(what), url, read).await;
+        let answer = self.exchange(with, endpoint, self.request(what), url, read).await;
         let (organization, endpoint) = (&*self.organization, endpoint.label());
         let outcome = answer.as_ref().map_or_else(|failure| failure.class.label(), |_| "ok");
         let Metrics { azure_requests_total: total, azure_request_duration_seconds: duration, .. } = &self.metrics;
@@ -245,23 +260,15 @@ impl Client {
 
     async fn exchange<T>(
         &self,
+        with: &Authorization,
         endpoint: Endpoint,
         request: Request<'_>,
         url: Url,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
-        let token = self.credential.token().await.map_err(|reason| {
-            self.remember_refused(None);
-            request.without_token(&reason)
-        })?;
         let message = self.http.request(endpoint.method(), url).header(ACCEPT, endpoint.accept());
-        let message = message.basic_auth("", Some(token.expose_secret())).build();
-        let message = message.map_err(|error| request.unanswered(error))?;
-        let header = message.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let header = header.and_then(|value| value.strip_prefix("Basic ")).unwrap_or_default().into();
-        let sent = Sent { token, header };
-
-        let mut response = self.http.execute(message).await.map_err(|error| request.unanswered(error))?;
+        let message = message.header(AUTHORIZATION, with.header.clone());
+        let mut response = message.send().await.map_err(|error| request.unanswered(error))?;
         let status = response.status();
         let number = |name: &str| -> Option<u64> { response.headers().get(name)?.to_str().ok()?.trim().parse().ok() };
         if let Some(remaining) = number("x-ratelimit-remaining") {
@@ -286,14 +293,10 @@ impl Client {
         match class_of(status, is_html, retry_after.is_some()) {
             Some(class) => {
                 let class = if endpoint.is_absent(status) { FailureClass::NotFound } else { class };
-                // A token that may not ask for licences may be good for all else.
-                if class == FailureClass::NotSignedIn && !endpoint.is_about_licences() {
-                    self.remember_refused(Some(&sent.token));
-                }
-                let said = decode::refusal(&body).map(|said| sent.hide(&said));
+                let said = decode::refusal(&body).map(|said| with.hide(&said));
                 Err(request.refused(class, status, said.as_deref()))
             }
-            None => apart(|| read(&body)).map_err(|reason| request.misread(&sent.hide(&reason.to_string()))),
+            None => apart(|| read(&body)).map_err(|reason| request.misread(&with.hide(&reason.to_string()))),
         }
     }
 
@@ -305,10 +308,6 @@ impl Client {
         let throttled = self.metrics.azure_throttled_seconds_total.with_label_values(&[&*self.organization]);
         throttled.inc_by(added.as_secs_f64());
         *patience = (*patience).max(Some(until));
-    }
-
-    fn remember_refused(&self, token: Option<&SecretString>) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = token.cloned();
     }
 }
 
@@ -354,16 +353,5 @@ impl Endpoint {
 
     fn is_about_licences(self) -> bool {
         matches!(self, Self::ResourceUsage | Self::ResourceLimits)
-    }
-}
-
-impl Sent {
-    /// Foreign text without the token, should it be repeated there.
-    fn hide(&self, text: &str) -> String {
-        let secrets = [&self.token, &self.header].map(ExposeSecret::expose_secret);
-        secrets
-            .into_iter()
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
 }

@@ -4,11 +4,12 @@
 //! it has any), and the mend. None holds a secret: what Azure says is checked for the token it was sent. May touch
 //! [`pools`](crate::pools).
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, io, iter, time::Duration};
 
 use reqwest::StatusCode;
+use rustls::CertificateError;
 
-use super::credential::Credential;
+use super::{credential::Credential, entra::Denial};
 use crate::pools::{Failure, FailureClass};
 
 /// Azure's own words are cut after this many characters.
@@ -56,15 +57,12 @@ impl Request<'_> {
             let found = format!("Azure DevOps answered {} with a web page instead of data", status.as_u16());
             let mend = format!(
                 "the URL is not an organization's, a proxy answered, or the token is not accepted: check `url`, which is \
-                 `{url}`, `proxy` and the token in {credential}"
+                 `{url}`, `proxy` and the credential, {credential}"
             );
             return self.failure(class, &found, &mend);
         }
         let mend = match class {
-            FailureClass::NotSignedIn => format!(
-                "it does not accept the token: expired, revoked, mistyped, of another organization, or without the scope \
-                 Agent Pools (read); put a valid one into {credential}"
-            ),
+            FailureClass::NotSignedIn => credential.mend(),
             FailureClass::Forbidden => {
                 "the token is accepted but not allowed this: give it the scope Agent Pools (read), \
                                         and its user the role Reader on the pool (Organization settings, Agent pools, \
@@ -108,6 +106,9 @@ impl Request<'_> {
 
     /// No answer came.
     pub(super) fn unanswered(&self, error: reqwest::Error) -> Failure {
+        if let Some(fault) = certificate_fault(&error) {
+            return self.not_trusted(fault);
+        }
         let timed_out = error.is_timeout();
         let not_resolved = error.is_dns();
         let broken_off = error.is_body() || error.is_decode();
@@ -120,11 +121,6 @@ impl Request<'_> {
                 format!("the host's name is not resolved ({reason})"),
                 format!("check the host in `{url}` and the cluster's DNS"),
             )
-        } else if reason.contains("certificate") {
-            (
-                format!("the server's certificate is not trusted ({reason})"),
-                format!("set `certificate_authority` to the authority that `{url}` has its certificate from"),
-            )
         } else if broken_off {
             (format!("the answer broke off ({reason})"), "the scaler asks again".to_owned())
         } else {
@@ -136,9 +132,31 @@ impl Request<'_> {
         self.failure(FailureClass::Unreachable, &found, &mend)
     }
 
-    /// There is nothing to sign in with; `reason` ends in its mend.
-    pub(super) fn without_token(&self, reason: &dyn fmt::Display) -> Failure {
-        Failure { class: FailureClass::NotSignedIn, message: format!("{self}: {reason}") }
+    /// The server shows a certificate that can't be believed.
+    fn not_trusted(&self, fault: &CertificateError) -> Failure {
+        let Self { url, .. } = self;
+        let (found, mend) = match fault {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+                "the server's certificate has expired".to_owned(),
+                format!(
+                    "renew it where `{url}` is served, or on the proxy that answers for it; check this machine's clock"
+                ),
+            ),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+                "the server's certificate is for another name".to_owned(),
+                format!("check the host in `{url}`, and whether a proxy answers for it"),
+            ),
+            _ => (
+                format!("the server's certificate is not trusted ({})", quoted(&fault.to_string())),
+                format!("set `certificate_authority` to the authority that `{url}` has its certificate from"),
+            ),
+        };
+        self.failure(FailureClass::Unreachable, &found, &mend)
+    }
+
+    /// There is nothing to sign in with; the reason ends in its mend.
+    pub(super) fn unsigned(&self, denial: Denial) -> Failure {
+        Failure { class: denial.class, message: format!("{self}: {}", denial.message) }
     }
 
     /// No pool has that name.
@@ -174,14 +192,33 @@ impl fmt::Display for Request<'_> {
     }
 }
 
+/// Why no answer came, in a few words.
+pub(super) fn why_unanswered(error: reqwest::Error) -> String {
+    let timed_out = error.is_timeout();
+    if timed_out { "no answer in time".to_owned() } else { format!("no answer ({})", root_cause(&error.without_url())) }
+}
+
 /// Foreign text made fit for a message: on one line, and bounded.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_QUOTE + 1).collect();
     if line.chars().count() > LONGEST_QUOTE {
         line.pop();
         line.push('…');
     }
     line.trim().to_owned()
+}
+
+/// What is wrong with the server's certificate, if that is why there is no answer.
+fn certificate_fault<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
+    let mut causes = iter::successors(Some(error), |&cause: &&'a (dyn Error + 'static)| {
+        // What an I/O error holds is not its source, but what it stands for.
+        let held = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        held.map(|held| held as &(dyn Error + 'static)).or_else(|| cause.source())
+    });
+    causes.find_map(|cause| match cause.downcast_ref()? {
+        rustls::Error::InvalidCertificate(fault) => Some(fault),
+        _ => None,
+    })
 }
 
 fn root_cause(error: &dyn Error) -> String {

@@ -25,7 +25,7 @@ use super::{
     decode::{Limit, ParallelJobs as Told},
     organization::ParallelJobs,
     pace::Pace,
-    poller::{IN_USE_FOR, ROUND_LIMIT},
+    poller::ROUND_LIMIT,
 };
 use crate::{
     job_request::{JobRequest, Parallelism},
@@ -90,7 +90,7 @@ impl Watch {
         let desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
         let organization = self.client.organization();
         let own = desks.iter().filter(|desk| desk.organization == *organization);
-        let mut in_use = own.filter(|desk| desk.now().duration_since(desk.last_question()) < IN_USE_FOR).peekable();
+        let mut in_use = own.filter(|desk| desk.is_in_use()).peekable();
         in_use.peek()?;
         Some(if in_use.any(|desk| has_queued_jobs(desk)) { self.background.min(WHILE_QUEUED) } else { self.background })
     }

@@ -1,7 +1,7 @@
 //! One organisation's settings, and the HTTP client that they make.
 //!
 //! The address is opaque: `https://dev.azure.com/NAME`, `https://NAME.visualstudio.com` or a collection on premises. May
-//! touch files; of this crate [`credential`](super::credential) alone.
+//! touch files; of this edge [`credential`](super::credential) and [`border`](super::border).
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,7 +12,10 @@ use reqwest::{
 };
 use url::{Host, Url};
 
-use super::credential::Credential;
+use super::{
+    border::{self, Outside},
+    credential::Credential,
+};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -101,6 +104,9 @@ pub enum BadSetting {
     /// The proxy's address can't be read. It may hold a password, so it is not repeated.
     #[error("`proxy` is no address: write it like `http://proxy.example:3128`")]
     Proxy,
+    /// A token that a trigger brings would not go outside.
+    #[error("`{0}` {1}: no trigger's token is sent there; use a configured organization, or its public address")]
+    NotOutside(Url, &'static str),
     /// The client can't be made of these settings.
     #[error("no HTTPS client can be made ({0}): check the system's certificates and `certificate_authority`")]
     Client(reqwest::Error),
@@ -119,6 +125,11 @@ impl Organization {
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(BadSetting::NotABase);
+        }
+        if self.credential.is_confined()
+            && let Some(objection) = border::objection(&url)
+        {
+            return Err(BadSetting::NotOutside(url, objection));
         }
         match url.scheme() {
             "https" => Ok(url),
@@ -147,6 +158,9 @@ impl Organization {
                 return Err(BadSetting::NoCertificate(path.clone()));
             }
             builder = builder.tls_certs_merge(certificates);
+        }
+        if self.credential.is_confined() {
+            builder = builder.dns_resolver(Outside::of(base));
         }
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(Proxy::all(proxy).map_err(|_| BadSetting::Proxy)?);

@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until, timeout},
@@ -31,8 +31,6 @@ use crate::{
 
 /// A round that takes longer has failed.
 pub(super) const ROUND_LIMIT: Duration = Duration::from_secs(10);
-/// A pool is in use, and looked at in the background, for this long after a question.
-pub(super) const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The task of one pool.
 pub(super) struct Poller {
@@ -50,6 +48,8 @@ pub(super) struct Poller {
     last_turn: Instant,
     /// When the round began in which the pool itself was looked up.
     pool_seen: Instant,
+    /// How often Azure had said that there is news when the last round began.
+    wakes: u64,
     /// What the log says of this pool at present.
     reported: Option<FailureClass>,
 }
@@ -85,6 +85,7 @@ impl Poller {
             agents: None,
             last_turn: now,
             pool_seen: now,
+            wakes: 0,
             reported: None,
         }
     }
@@ -104,26 +105,38 @@ impl Poller {
 
     /// Waits for a reason to ask; false when the desk is gone.
     async fn is_asked(&mut self) -> bool {
-        let last_question = *self.publisher.questions.borrow();
-        let is_in_use = self.clock.now().duration_since(last_question) < IN_USE_FOR;
-        tokio::select! {
-            changed = self.publisher.questions.changed() => changed.is_ok(),
-            () = sleep_until(self.last_turn + self.background), if is_in_use => true,
+        loop {
+            let before = *self.publisher.questions.borrow();
+            tokio::select! {
+                changed = self.publisher.questions.changed() => {
+                    let now = *self.publisher.questions.borrow();
+                    let is_woken = now.wakes != self.wakes && now.last == before.last;
+                    // Whoever asks is told why there is no round; who wakes wants nothing told.
+                    if changed.is_err() || !is_woken || self.obstacle(Instant::now()).await.is_none() {
+                        return changed.is_ok();
+                    }
+                }
+                () = sleep_until(self.last_turn + self.background), if before.is_in_use(self.clock.now()) => return true,
+            }
         }
     }
 
     /// One round, or the reason why there is none.
     async fn turn(&mut self) {
         self.last_turn = Instant::now();
-        let outcome = match self.obstacle().await {
+        self.wakes = self.publisher.questions.borrow().wakes;
+        let outcome = match self.obstacle(self.last_turn).await {
             Some(failure) => Err(failure),
             None => self.timed_round().await.map_err(Arc::new),
         };
         self.report(&outcome);
         let Publisher { look, questions } = &mut self.publisher;
         look.send_modify(|look| {
-            // Before anybody can see that the round has ended: a question that comes afterwards wants another.
-            questions.mark_unchanged();
+            // Before anybody can see that the round has ended: a question that comes afterwards wants another, and so does
+            // news that came after the round began, since Azure may have answered before.
+            if questions.borrow().wakes == self.wakes {
+                questions.mark_unchanged();
+            }
             look.asking_since = None;
             look.rounds_ended += 1;
             match outcome {
@@ -138,12 +151,12 @@ impl Poller {
     }
 
     /// Why no round may begin now.
-    async fn obstacle(&self) -> Option<Arc<Failure>> {
+    async fn obstacle(&self, now: Instant) -> Option<Arc<Failure>> {
         if let Some(left) = self.client.patience_left() {
             let what = format!("pool `{}` ({})", self.pool.name, self.pool.id);
             return Some(Arc::new(self.client.request(&what).too_early(left)));
         }
-        if !self.pace.is_pausing(self.last_turn) {
+        if !self.pace.is_pausing(now) {
             return None;
         }
         let failure = self.publisher.look.borrow().failure.clone()?;

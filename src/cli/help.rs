@@ -32,6 +32,9 @@ CONFIGURATION FILE (TOML or YAML)
 
   [http]
   listen = \"0.0.0.0:8080\"           # status page, /metrics, /api/v1/, probes
+  # POST /hooks/azure-devops wakes an organization's pollers: for service hooks
+  # with basic authentication whose password is in the file. Off without it.
+  # hooks = { secret_file = \"secret\" }
 
   [log]
   format = \"json\"                   # or \"text\"; the level is RUST_LOG (info)
@@ -136,7 +139,9 @@ CONTROL API
   DELETE /_control/agents/POOL/NAME     a job that it runs is lost
   GET    /_control/agents/POOL/NAME/end?within_ms=25000
          {\"ended\": true} when it is not registered any more
-  PUT    /_control/faults               {\"status\": 503, \"latency_ms\": 0}
+  PUT    /_control/faults               all is well again with {}
+         {\"shape\": \"half-open\", \"for_ms\": 5000}, the shapes in docs/failures.md
+         {\"status\": 503, \"headers\": {\"retry-after\": \"5\"}, \"latency_ms\": 0}
   PUT    /_control/parallel-jobs        {\"private\": 3}, or null for any number
   GET    /_control/state                jobs, agents, requests; milliseconds
   A pool that is named is made where it isn't there.

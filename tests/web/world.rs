@@ -19,7 +19,9 @@ use azp_scaler::{
     metrics::Metrics,
     parallel_jobs::{Headroom, Ledger, Running, Usage},
     pool::{Pool, Rules},
-    pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Look, Opening, PoolSelector, Publisher},
+    pools::{
+        Brought, Clock, Desk, Directory, Failure, FailureClass, Freshness, Look, Opening, PoolSelector, Publisher,
+    },
     snapshot::{Queue, Snapshot},
     trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
     web::{Readiness, Site, router},
@@ -46,6 +48,10 @@ pub(crate) struct World {
 
 impl Directory for World {
     fn open<'a>(&'a self, _: &'a str, _: &'a PoolSelector) -> Opening<'a> {
+        unreachable!("who looks opens nothing")
+    }
+
+    fn open_with<'a>(&'a self, _: &'a Brought, _: &'a PoolSelector) -> Opening<'a> {
         unreachable!("who looks opens nothing")
     }
 
@@ -85,6 +91,7 @@ impl World {
             readiness: self.readiness.subscribe(),
             leads: self.leads.subscribe(),
             view: self.view.subscribe(),
+            hooks: None,
             clock: self.clock,
         }
     }

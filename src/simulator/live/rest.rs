@@ -17,7 +17,11 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Controls, Shared, control, traffic};
+use super::{
+    Controls, Shared, control,
+    line::{Door, Line},
+    traffic::{self, Trouble},
+};
 use crate::{
     azure_devops::wire::List,
     caseless::same,
@@ -52,8 +56,20 @@ pub(super) async fn serve(
     if controls == Controls::OverHttp {
         router = router.merge(control::routes().layer(middleware::from_fn_with_state(token, let_in_or_refuse)));
     }
-    let router = router.with_state(shared);
-    let served = axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await;
+    let traffic = Arc::clone(&shared.traffic);
+    let router = router.with_state(shared).into_make_service_with_connect_info::<Line>();
+    let told_to_stop = {
+        let traffic = Arc::clone(&traffic);
+        async move {
+            cancel.cancelled().await;
+            // Connections that hang let go.
+            traffic.trouble(Trouble::default());
+        }
+    };
+    let served = match Door::new(listener, traffic) {
+        Ok(door) => axum::serve(door, router).with_graceful_shutdown(told_to_stop).await,
+        Err(fault) => Err(fault),
+    };
     if let Err(fault) = served {
         tracing::error!(%fault, "the simulated organization no longer answers");
     }
