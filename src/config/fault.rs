@@ -62,14 +62,6 @@ pub enum Fault {
         /// What to write.
         needed: &'static str,
     },
-    /// A setting that would do nothing.
-    #[error("{key}: this version does not support it yet: {mend}")]
-    NotYet {
-        /// The key with its path.
-        key: String,
-        /// What to write instead.
-        mend: &'static str,
-    },
     /// Two organisations that are one.
     #[error("{key}: `{value}` is already that of `{other}`: give each organization a name and a URL of its own")]
     Duplicate {
@@ -175,7 +167,6 @@ impl Fault {
             | Self::BadValue { key, .. }
             | Self::Rule { key, .. }
             | Self::Missing { key, .. }
-            | Self::NotYet { key, .. }
             | Self::Project { key, .. }
             | Self::BadToken { key, .. }
             | Self::Duplicate { key, .. }
