@@ -1,6 +1,9 @@
 //! The sidecar: registering, sharing, removing, and every signal and fault meanwhile.
 
-use std::fs;
+use std::{fs, future::IntoFuture as _};
+
+use axum::Router;
+use tokio::net::TcpListener;
 
 use super::{
     program::{Program, command},
@@ -116,10 +119,11 @@ async fn a_busy_agent_is_removed_once_azure_lets_it() {
     sidecar.says(" registered ").await;
     world.run_job(1500).await;
     sidecar.signal("TERM");
-    sidecar.says("currently running a job").await;
+    sidecar.says("not removed").await;
     sidecar.signal("TERM");
     let (code, log) = sidecar.ends().await;
     assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("answered 400"), "{log}");
     assert!(world.agents().await.is_empty());
 }
 
@@ -178,4 +182,27 @@ async fn the_token_may_be_in_a_file() {
     let mut sidecar = Program::start(&mut program);
     stub.event("config").await;
     sidecar.says(" registered ").await;
+}
+
+#[tokio::test]
+async fn a_managed_identity_registers_and_removes() {
+    let (world, mut stub) = (World::start().await, Stub::new());
+    let machine = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", machine.local_addr().unwrap());
+    let answer = format!(r#"{{"access_token":"{TOKEN}","expires_in":"3600","token_type":"Bearer"}}"#);
+    let machine = axum::serve(machine, Router::new().fallback(move || async { answer })).into_future();
+    tokio::spawn(machine);
+    let mut program = command(&stub, "sidecar", "register");
+    program
+        .env("AZP_URL", world.live.organization_url())
+        .env("AZP_AGENT_CREDENTIAL", "managed_identity")
+        .env("AZURE_POD_IDENTITY_AUTHORITY_HOST", address);
+    let mut sidecar = Program::start(&mut program);
+    stub.event("config").await;
+    sidecar.says(" registered ").await;
+    assert_eq!(world.agents().await, ["pod-1"]);
+    sidecar.signal("TERM");
+    let (code, log) = sidecar.ends().await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(world.agents().await.is_empty() && !log.contains(TOKEN), "{log}");
 }
