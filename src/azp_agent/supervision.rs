@@ -43,8 +43,11 @@ struct Watched<'a> {
     ending: Option<(End, Instant)>,
 }
 
-/// Runs one job.
+/// Runs one job, unless the program is asked to end already.
 pub(crate) async fn run(settings: &Settings, stop: &CancellationToken) -> Result<(), Failed> {
+    if stop.is_cancelled() {
+        return Ok(());
+    }
     let mut pause = PAUSE;
     for left in (0..=AGAIN).rev() {
         match Watched::start(settings)?.run(stop).await? {

@@ -28,7 +28,7 @@ const AUTHORITY: &str = "https://login.microsoftonline.com/";
 const MACHINE: &str = "http://169.254.169.254/";
 
 /// An identity that needs nothing but the environment, for a program without a configuration: `workload_identity`, or
-/// `managed_identity` with AZURE_CLIENT_ID where the machine has several. None where `kind` is neither.
+/// `managed_identity` with `AZURE_CLIENT_ID` where the machine has several. None where `kind` is neither.
 ///
 /// # Errors
 ///

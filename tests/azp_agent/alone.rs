@@ -45,6 +45,20 @@ async fn told_to_end_it_stops_the_listener_and_removes_the_registration() {
 }
 
 #[tokio::test]
+async fn told_to_end_while_it_registers_it_starts_nothing() {
+    let (world, mut stub) = (World::start().await, Stub::new());
+    stub.behave(&["config-waits"]);
+    let program = start(&world, &stub);
+    stub.event("config").await;
+    program.signal("TERM");
+    stub.go().await;
+    let (code, log) = program.ends().await;
+    assert_eq!(code, Some(0), "{log}");
+    stub.is_quiet().await;
+    assert!(world.agents().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_failure_is_told_though_the_registration_is_removed() {
     let (world, mut stub) = (World::start().await, Stub::new());
     let program = start(&world, &stub);
