@@ -113,7 +113,7 @@ impl Scaler {
             AzureDevOps::new(&organizations, polling, settings.rules, settings.headroom, clock, &metrics)
                 .map_err(CantStart::Organizations)?;
         let cluster = Cluster::start(&settings.kubernetes, clock, &metrics);
-        let azure_devops = Arc::new(azure_devops.seeing(cluster.view.clone()));
+        let azure_devops = Arc::new(azure_devops.seeing(cluster.view.clone(), cluster.leads.clone()));
         let directory: Arc<dyn Directory> = azure_devops.clone();
         let certificates = match settings.grpc_tls.clone() {
             Some(files) => Some(Certificates::load(files).await?),
@@ -254,7 +254,7 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, 
 }
 
 /// What the edge to Azure needs to know of a configured organisation.
-fn organization(configured: &config::Organization) -> Organization {
+pub(crate) fn organization(configured: &config::Organization) -> Organization {
     Organization {
         name: Arc::clone(&configured.name),
         url: configured.url.to_string(),

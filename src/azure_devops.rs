@@ -5,6 +5,7 @@
 //!       │                                    └──sign_in──▶ a header; Entra, where tokens come from there
 //!       ├──guests: triggers with tokens of their own, each with an organisation of its own
 //!       ├──one per pool in use──▶ poller ──Look──▶ [Desk](crate::pools::Desk)
+//!       ├──one per pool in use──▶ placeholders ◀──decision── [Desk](crate::pools::Desk)
 //!       └──one per organisation in use──▶ licences ──limit, use──▶ [Ledger](crate::parallel_jobs::Ledger)
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! [`metrics`](crate::metrics) and the pure core; no other edge.
 
 mod border;
+pub mod budget;
 pub mod client;
 pub mod credential;
 pub mod decode;
@@ -23,6 +25,7 @@ mod guests;
 mod licences;
 pub mod organization;
 mod pace;
+mod placeholders;
 mod poller;
 mod sign_in;
 pub mod wire;

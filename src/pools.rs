@@ -153,6 +153,8 @@ pub struct Look {
     pub asking_since: Option<Instant>,
     /// Rounds that have ended, well or not.
     pub rounds_ended: u64,
+    /// How long a snapshot stays fresh at present, where that is longer than usual: the budget of requests is short.
+    pub fresh_for: Duration,
 }
 
 /// How long answers may take and how old they may be: the section `[polling]`.
@@ -183,6 +185,7 @@ pub struct Desk {
     view: watch::Receiver<View>,
     look: watch::Receiver<Look>,
     questions: watch::Sender<Questions>,
+    placeholder_trouble: Mutex<Option<Arc<str>>>,
 }
 
 /// What was wanted of a poller so far; changes whenever somebody wants a newer snapshot.
@@ -217,7 +220,8 @@ impl Desk {
     ) -> (Arc<Self>, Publisher) {
         let (look_sender, look) = watch::channel(Look::default());
         let (questions, asked) = watch::channel(Questions { last: clock.now(), wakes: 0 });
-        let desk = Self { organization, id, name, clock, freshness, pool: Mutex::new(pool), view, look, questions };
+        let (pool, placeholder_trouble) = (Mutex::new(pool), Mutex::default());
+        let desk = Self { organization, id, name, clock, freshness, pool, view, look, questions, placeholder_trouble };
         (Arc::new(desk), Publisher { look: look_sender, questions: asked })
     }
 
@@ -247,6 +251,24 @@ impl Desk {
         self.look.clone()
     }
 
+    /// Why placeholders are not kept as they should be, with the mend.
+    #[must_use]
+    pub fn placeholder_trouble(&self) -> Option<Arc<str>> {
+        self.placeholder_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes why placeholders are not kept as they should be, or that they are.
+    pub fn note_placeholder_trouble(&self, trouble: Option<Arc<str>>) {
+        *self.placeholder_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// How long a snapshot stays fresh at present, and whether that is longer than usual.
+    #[must_use]
+    pub fn fresh_for(&self) -> (Duration, bool) {
+        let (usual, now) = (self.freshness.fresh_for, self.look.borrow().fresh_for);
+        (usual.max(now), now > usual)
+    }
+
     /// Asks the poller for a newer snapshot, without waiting for it.
     pub fn nudge(&self) {
         self.questions.send_modify(|questions| questions.last = self.clock.now());
@@ -270,8 +292,9 @@ impl Desk {
         let asked = self.now();
         let (awaited, patience, late) = {
             let seen = look.borrow_and_update();
-            let is_fresh =
-                |known: &Snapshot| age(known, asked) <= self.freshness.fresh_for && !planted!(NothingIsFresh);
+            let is_fresh = |known: &Snapshot| {
+                age(known, asked) <= self.freshness.fresh_for.max(seen.fresh_for) && !planted!(NothingIsFresh)
+            };
             if let Some(snapshot) = seen.snapshot.as_ref().filter(|known| is_fresh(known)) {
                 return Ok(Arc::clone(snapshot));
             }

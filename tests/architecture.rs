@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The pure core, in order: a module knows only those before it.
-const PURE: [&str; 17] = [
+const PURE: [&str; 19] = [
     "wording",
     "caseless",
     "version",
@@ -21,6 +21,8 @@ const PURE: [&str; 17] = [
     "snapshot",
     "builtin",
     "trigger",
+    "placeholder",
+    "cleaning",
     "cluster_view",
     "decision",
     "scaling",

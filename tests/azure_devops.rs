@@ -15,6 +15,8 @@ mod giver;
 mod guests;
 #[path = "azure_devops/licences.rs"]
 mod licences;
+#[path = "azure_devops/placeholders.rs"]
+mod placeholders;
 #[path = "azure_devops/places.rs"]
 mod places;
 #[path = "azure_devops/poller.rs"]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "program/agents.rs"]
+mod agents;
 #[path = "shared/certificates.rs"]
 mod certificates;
 #[path = "program/demo.rs"]
@@ -12,6 +14,8 @@ mod private;
 mod proxy;
 #[path = "program/readme.rs"]
 mod readme;
+#[path = "program/secrets.rs"]
+mod secrets;
 #[path = "program/serve.rs"]
 mod serve;
 #[path = "program/simulate.rs"]

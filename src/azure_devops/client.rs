@@ -1,18 +1,20 @@
 //! The REST interface of one organisation: a few questions, each answered by the domain's types or by a failure.
 //!
 //! Redirects are not followed, answers are bounded in size and time, and what is not the answer that was asked for is a
-//! failure, never an empty queue. Where Azure asks for patience, the client remembers until when, for all its users:
-//! limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
+//! failure, never an empty queue. Where Azure asks for patience, the client remembers until when, for all its users, and
+//! every request is taken out of one [`budget`](super::budget): limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
 //! of this edge.
 
+mod registrations;
+
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use reqwest::{
-    Method, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
+    RequestBuilder, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use secrecy::SecretString;
 use tokio::{
@@ -23,6 +25,7 @@ use tokio::{
 use url::Url;
 
 use super::{
+    budget::{Budget, Heard, stretched},
     decode::{self, AgentReader, Limit, NotTheAnswer, ParallelJobs, PoolReference},
     failure::{Request, class_of},
     organization::{BadOrganization, Organization},
@@ -52,6 +55,7 @@ pub struct Client {
     metrics: Metrics,
     /// Until when Azure asks for patience.
     patience: Mutex<Option<Instant>>,
+    budget: Mutex<Budget>,
 }
 
 /// The parts of the interface, as the metrics call them.
@@ -60,7 +64,7 @@ enum Endpoint {
     Pools,
     JobRequests,
     Agents,
-    RemoveAgent,
+    Registrations,
     ResourceUsage,
     ResourceLimits,
 }
@@ -77,7 +81,7 @@ impl Client {
         let http = organization.http_client(&base).map_err(bad)?;
         let sign_in = SignIn::new(&organization.credential, &http, &organization.name, clock, &metrics);
         let organization = Arc::clone(&organization.name);
-        Ok(Self { organization, base, sign_in, http, metrics, patience: Mutex::default() })
+        Ok(Self { organization, base, sign_in, http, metrics, patience: Mutex::default(), budget: Mutex::default() })
     }
 
     /// The organisation's name.
@@ -132,20 +136,6 @@ impl Client {
         self.ask(Endpoint::Agents, &what, url, |body| reader.read(body)).await
     }
 
-    /// Removes the registration of an agent; one that is not there counts as removed. Azure refuses while it runs a job.
-    ///
-    /// # Errors
-    ///
-    /// When Azure refuses or does not answer.
-    pub async fn remove_agent(&self, pool: &PoolReference, (id, name): (i64, &str)) -> Result<(), Failure> {
-        let url = self.url(&["pools", &pool.id.to_string(), "agents", &id.to_string()]);
-        let what = format!("the removal of agent `{name}` from pool `{}` ({})", pool.name, pool.id);
-        match self.ask(Endpoint::RemoveAgent, &what, url, |_| Ok(())).await {
-            Err(failure) if failure.class == FailureClass::NotFound => Ok(()),
-            answer => answer,
-        }
-    }
-
     /// The token at present, for a program that signs in by itself.
     ///
     /// # Errors
@@ -189,15 +179,41 @@ impl Client {
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
+    /// Why nothing may be asked now, if so: Azure asks for patience, or the budget is spent.
+    pub(super) fn too_early(&self, what: &str) -> Option<Failure> {
+        let patience = self.patience_left().map(|left| self.request(what).too_early(left));
+        patience.or_else(|| self.budget().wait(Instant::now()).map(|wait| self.request(what).over_budget(wait)))
+    }
+
+    /// Whether only what somebody waits for is to be asked.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.budget().is_scarce(Instant::now())
+    }
+
+    /// A time that grows from the usual to the longest as the budget shrinks.
+    pub(super) fn stretched(&self, usual: Duration, longest: Duration) -> Duration {
+        stretched(usual, longest, self.budget().left(Instant::now()))
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether there is a credential that was not refused last time.
     pub async fn has_another_token(&self) -> bool {
         self.sign_in.has_another().await
     }
 
+    /// Whether the credential was refused, and is not shown again for a while unless it changes.
+    #[must_use]
+    pub fn is_let_be(&self) -> bool {
+        self.sign_in.is_let_be()
+    }
+
     /// Names what is asked for, for a failure's message.
     pub(super) fn request<'a>(&'a self, what: &'a str) -> Request<'a> {
         let Self { organization, base, sign_in, .. } = self;
-        Request { what, organization, url: base.as_str(), credential: sign_in.credential() }
+        Request { what, organization, url: base.as_str(), credential: sign_in.credential(), manages: false }
     }
 
     /// The address of a part of the interface.
@@ -209,25 +225,38 @@ impl Client {
         url
     }
 
-    /// Signs in and asks. What Azure refuses to take is asked once more where there is another credential.
+    /// Asks.
     async fn ask<T>(
         &self,
         endpoint: Endpoint,
         what: &str,
         url: Url,
+        read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
+    ) -> Result<T, Failure> {
+        self.send(endpoint, self.request(what), self.http.get(url), read).await
+    }
+
+    /// Signs in and sends. What Azure refuses to take is sent once more where there is another credential.
+    async fn send<T>(
+        &self,
+        endpoint: Endpoint,
+        request: Request<'_>,
+        message: RequestBuilder,
         mut read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
-        let with = self.sign_in.authorization().await.map_err(|denial| self.request(what).unsigned(denial))?;
-        // A token that may not ask for licences may be good for all else.
+        let with = self.sign_in.authorization().await.map_err(|denial| request.unsigned(&denial))?;
+        // A token that may not ask for licences, or manage agents, may be good for all else.
         let is_refused = |answer: &Result<T, Failure>| {
             let is_refused = answer.as_ref().is_err_and(|failure| failure.class == FailureClass::NotSignedIn);
-            is_refused && !endpoint.is_about_licences()
+            is_refused && !endpoint.is_about_licences() && !request.manages
         };
-        let mut answer = self.ask_with(&with, endpoint, what, url.clone(), &mut read).await;
+        let again = message.try_clone();
+        let mut answer = self.send_with(&with, endpoint, request, message, &mut read).await;
         if is_refused(&answer)
+            && let Some(again) = again
             && let Some(another) = self.sign_in.another(&with).await
         {
-            answer = self.ask_with(&another, endpoint, what, url, &mut read).await;
+            answer = self.send_with(&another, endpoint, request, again, &mut read).await;
             if is_refused(&answer) {
                 self.sign_in.refused(&another);
             }
@@ -238,17 +267,18 @@ impl Client {
         answer
     }
 
-    /// Asks, reads and counts.
-    async fn ask_with<T>(
+    /// Sends, reads and counts.
+    async fn send_with<T>(
         &self,
         with: &Authorization,
         endpoint: Endpoint,
-        what: &str,
-        url: Url,
+        request: Request<'_>,
+        message: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         let started = Instant::now();
-        let answer = self.exchange(with, endpoint, self.request(what), url, read).await;
+        self.budget().take(started).map_err(|wait| request.over_budget(wait))?;
+        let answer = self.exchange(with, endpoint, request, message, read).await;
         let (organization, endpoint) = (&*self.organization, endpoint.label());
         let outcome = answer.as_ref().map_or_else(|failure| failure.class.label(), |_| "ok");
         let Metrics { azure_requests_total: total, azure_request_duration_seconds: duration, .. } = &self.metrics;
@@ -263,21 +293,23 @@ impl Client {
         with: &Authorization,
         endpoint: Endpoint,
         request: Request<'_>,
-        url: Url,
+        message: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
-        let message = self.http.request(endpoint.method(), url).header(ACCEPT, endpoint.accept());
-        let message = message.header(AUTHORIZATION, with.header.clone());
+        let message = message.header(ACCEPT, endpoint.accept()).header(AUTHORIZATION, with.header.clone());
         let mut response = message.send().await.map_err(|error| request.unanswered(error))?;
         let status = response.status();
-        let number = |name: &str| -> Option<u64> { response.headers().get(name)?.to_str().ok()?.trim().parse().ok() };
-        if let Some(remaining) = number("x-ratelimit-remaining") {
+        let Heard { patience, remaining, left, lasts } = Heard::read(response.headers());
+        if let Some(remaining) = remaining {
             let gauge = self.metrics.azure_rate_limit_remaining.with_label_values(&[&*self.organization]);
-            gauge.set(remaining.try_into().unwrap_or(i64::MAX));
+            #[expect(clippy::cast_possible_truncation, reason = "whole units are enough")]
+            gauge.set(remaining as i64);
         }
-        let retry_after = number(RETRY_AFTER.as_str());
-        if let Some(seconds) = retry_after {
-            self.be_patient(Duration::from_secs(seconds));
+        if let Some(left) = left {
+            self.budget().hear(left, lasts, Instant::now());
+        }
+        if let Some(patience) = patience {
+            self.be_patient(patience);
         }
         let is_html =
             response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
@@ -290,7 +322,7 @@ impl Client {
         }
 
         let is_html = is_html || body.trim_ascii_start().starts_with(b"<");
-        match class_of(status, is_html, retry_after.is_some()) {
+        match class_of(status, is_html, patience.is_some()) {
             Some(class) => {
                 let class = if endpoint.is_absent(status) { FailureClass::NotFound } else { class };
                 let said = decode::refusal(&body).map(|said| with.hide(&said));
@@ -325,23 +357,16 @@ impl Endpoint {
             Self::Pools => "pools",
             Self::JobRequests => "job-requests",
             Self::Agents => "agents",
-            Self::RemoveAgent => "remove-agent",
+            Self::Registrations => "registrations",
             Self::ResourceUsage => "resource-usage",
             Self::ResourceLimits => "resource-limits",
-        }
-    }
-
-    fn method(self) -> Method {
-        match self {
-            Self::RemoveAgent => Method::DELETE,
-            _ => Method::GET,
         }
     }
 
     /// The kind and version of the answer that is asked for.
     fn accept(self) -> &'static str {
         match self {
-            Self::Pools | Self::JobRequests | Self::Agents | Self::RemoveAgent => "application/json;api-version=7.0",
+            Self::Pools | Self::JobRequests | Self::Agents | Self::Registrations => "application/json;api-version=7.0",
             Self::ResourceUsage | Self::ResourceLimits => "application/json;api-version=7.2-preview.2",
         }
     }

@@ -28,6 +28,7 @@ use super::{
     guests::Guests,
     licences::{Desks, Watch},
     organization::{BadOrganization, Organization, ParallelJobs},
+    placeholders::Placeholders,
     poller::Poller,
 };
 use crate::{
@@ -63,6 +64,7 @@ pub struct AzureDevOps {
     pub(super) guests: Guests,
     pub(super) headroom: Headroom,
     view: watch::Receiver<View>,
+    leads: watch::Receiver<bool>,
     pub(super) metrics: Metrics,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
@@ -133,6 +135,7 @@ impl AzureDevOps {
             guests: Guests::new(organizations),
             headroom,
             view: cluster_watch::off(),
+            leads: watch::channel(true).1,
             metrics: metrics.clone(),
             tasks: TaskTracker::new(),
             _stops_when_dropped: stop.clone().drop_guard(),
@@ -202,8 +205,8 @@ impl AzureDevOps {
     async fn look_up(&self, member: &Member, selector: &PoolSelector) -> Result<Arc<Desk>, Failure> {
         let client = &member.client;
         let what = format!("pool {selector}");
-        if let Some(left) = client.patience_left() {
-            return Err(client.request(&what).too_early(left));
+        if let Some(failure) = client.too_early(&what) {
+            return Err(failure);
         }
         let limit = self.polling.freshness.first_answer_within;
         let answer = timeout(limit, client.pool(selector)).await;
@@ -211,10 +214,10 @@ impl AzureDevOps {
         Ok(self.desk(member, pool))
     }
 
-    /// Shows the cluster to the pools that will be opened.
+    /// Shows the cluster, and whether this replica leads, to the pools that will be opened.
     #[must_use]
-    pub fn seeing(self, view: watch::Receiver<View>) -> Self {
-        Self { view, ..self }
+    pub fn seeing(self, view: watch::Receiver<View>, leads: watch::Receiver<bool>) -> Self {
+        Self { view, leads, ..self }
     }
 
     /// The desk of a pool that exists, opened where there is none yet.
@@ -230,12 +233,14 @@ impl AzureDevOps {
         if let Some(desk) = desks.iter().find(|desk| desk.organization == *organization && desk.id == pool.id) {
             return Arc::clone(desk);
         }
-        let Polling { freshness, background } = self.polling;
+        let freshness = self.polling.freshness;
         let (organization, name) = (Arc::clone(organization), Arc::clone(&pool.name));
         let state = Pool::new(pool.id, self.rules, Arc::clone(ledger));
         let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state, self.view.clone());
         self.watch_licences(member);
-        let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, background);
+        let placeholders = Placeholders::new(Arc::clone(client), pool.clone(), &desk, self.leads.clone());
+        self.tasks.spawn(placeholders.run(member.stop.clone()));
+        let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, self.polling);
         self.tasks.spawn(poller.run(member.stop.clone()));
         desks.push(Arc::clone(&desk));
         desks.sort_by(|one, other| {

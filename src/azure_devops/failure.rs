@@ -9,7 +9,11 @@ use std::{error::Error, fmt, io, iter, time::Duration};
 use reqwest::StatusCode;
 use rustls::CertificateError;
 
-use super::{credential::Credential, entra::Denial};
+use super::{
+    budget::{CAP, WINDOW},
+    credential::Credential,
+    entra::Denial,
+};
 use crate::pools::{Failure, FailureClass};
 
 /// Azure's own words are cut after this many characters.
@@ -26,6 +30,8 @@ pub(super) struct Request<'a> {
     pub(super) url: &'a str,
     /// Where the credential comes from.
     pub(super) credential: &'a Credential,
+    /// Whether it changes anything, for which reading is not right enough.
+    pub(super) manages: bool,
 }
 
 /// The class of an answer, by its status; `None` where it is what was asked for.
@@ -61,14 +67,23 @@ impl Request<'_> {
             );
             return self.failure(class, &found, &mend);
         }
+        let (scope, role) = if self.manages {
+            ("Agent Pools (read & manage)", "Administrator")
+        } else {
+            ("Agent Pools (read)", "Reader")
+        };
         let mend = match class {
-            FailureClass::NotSignedIn => credential.mend(),
-            FailureClass::Forbidden => {
-                "the token is accepted but not allowed this: give it the scope Agent Pools (read), \
-                                        and its user the role Reader on the pool (Organization settings, Agent pools, \
-                                        Security)"
-                    .to_owned()
+            _ if self.manages && status == StatusCode::CONFLICT => {
+                "another agent has that name, or this one has a job: look at the pool's agents".to_owned()
             }
+            FailureClass::NotSignedIn if self.manages => {
+                format!("{}; this needs the scope {scope}", credential.mend())
+            }
+            FailureClass::NotSignedIn => credential.mend(),
+            FailureClass::Forbidden => format!(
+                "the token is accepted but not allowed this: give it the scope {scope}, and its user the role {role} on the \
+                 pool (Organization settings, Agent pools, Security)"
+            ),
             FailureClass::NotFound => format!(
                 "there is no such thing, or the token's user may not see it: check the pool, and that `{url}` is the \
                  organization's or collection's own address"
@@ -155,8 +170,8 @@ impl Request<'_> {
     }
 
     /// There is nothing to sign in with; the reason ends in its mend.
-    pub(super) fn unsigned(&self, denial: Denial) -> Failure {
-        Failure { class: denial.class, message: format!("{self}: {}", denial.message) }
+    pub(super) fn unsigned(&self, Denial { class, message, .. }: &Denial) -> Failure {
+        Failure { class: *class, message: format!("{self}: {message}") }
     }
 
     /// No pool has that name.
@@ -171,6 +186,17 @@ impl Request<'_> {
         let found = format!("Azure DevOps asks for patience for another {} s", left.as_secs().max(1));
         let mend = "the scaler asks again afterwards; give it a user of its own, or raise `background` and `fresh_for`, if \
                     that happens often";
+        self.failure(FailureClass::Throttled, &found, mend)
+    }
+
+    /// As many requests have been made as may be.
+    pub(super) fn over_budget(&self, wait: Duration) -> Failure {
+        let found = format!(
+            "the scaler has made the {CAP} requests that it makes in {} minutes, and makes the next in {} s",
+            WINDOW.as_secs() / 60,
+            wait.as_secs().max(1)
+        );
+        let mend = "poll less often, or divide the pools among scalers with tokens of different users";
         self.failure(FailureClass::Throttled, &found, mend)
     }
 

@@ -25,7 +25,7 @@ use super::{
     decode::{Limit, ParallelJobs as Told},
     organization::ParallelJobs,
     pace::Pace,
-    poller::ROUND_LIMIT,
+    poller::{RAREST, ROUND_LIMIT},
 };
 use crate::{
     job_request::{JobRequest, Parallelism},
@@ -130,7 +130,10 @@ impl Watching {
 
     /// When Azure is to be asked next, as things stand; `None` while no pool is in use.
     fn due(&self) -> Option<Instant> {
-        let interval = self.watch.interval()?;
+        let client = &self.watch.client;
+        // Nobody waits for it.
+        let interval = self.watch.interval().filter(|_| !client.is_scarce())?;
+        let interval = client.stretched(interval, interval * RAREST);
         let interval = if self.is_absent { interval.max(WHERE_ABSENT) } else { interval };
         let now = Instant::now();
         let patient_until = self.watch.client.patience_left().map(|left| now + left);

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     client::Client,
     decode::{AgentReader, PoolReference},
+    directory::Polling,
     pace::Pace,
 };
 use crate::{
@@ -32,6 +33,11 @@ use crate::{
 /// A round that takes longer has failed.
 pub(super) const ROUND_LIMIT: Duration = Duration::from_secs(10);
 
+/// Where the budget is nearly spent, the background is so many times as long.
+pub(super) const RAREST: u32 = 10;
+/// The part of `tolerated_age` that a snapshot may be fresh for at most; the rest is for the next one to come.
+const FRESH_AT_MOST: f64 = 0.8;
+
 /// The task of one pool.
 pub(super) struct Poller {
     client: Arc<Client>,
@@ -40,6 +46,9 @@ pub(super) struct Poller {
     /// Told of every turn: the organisation's parallel jobs are asked for while its pools are in use.
     turned: Arc<Notify>,
     clock: Clock,
+    polling: Polling,
+    /// How long the pool is let alone, and its agents and itself are believed to be there, without a question; drawn anew
+    /// each time, so that pools and replicas don't beat together.
     background: Duration,
     pace: Pace,
     reader: AgentReader,
@@ -70,7 +79,7 @@ impl Poller {
         publisher: Publisher,
         turned: Arc<Notify>,
         clock: Clock,
-        background: Duration,
+        polling: Polling,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -79,7 +88,8 @@ impl Poller {
             publisher,
             turned,
             clock,
-            background,
+            polling,
+            background: polling.background,
             pace: Pace::default(),
             reader: AgentReader::default(),
             agents: None,
@@ -107,6 +117,7 @@ impl Poller {
     async fn is_asked(&mut self) -> bool {
         loop {
             let before = *self.publisher.questions.borrow();
+            let is_looked_at = before.is_in_use(self.clock.now()) && !self.client.is_scarce();
             tokio::select! {
                 changed = self.publisher.questions.changed() => {
                     let now = *self.publisher.questions.borrow();
@@ -116,7 +127,7 @@ impl Poller {
                         return changed.is_ok();
                     }
                 }
-                () = sleep_until(self.last_turn + self.background), if before.is_in_use(self.clock.now()) => return true,
+                () = sleep_until(self.last_turn + self.background), if is_looked_at => return true,
             }
         }
     }
@@ -130,6 +141,9 @@ impl Poller {
             None => self.timed_round().await.map_err(Arc::new),
         };
         self.report(&outcome);
+        let (client, Polling { freshness, background }) = (&self.client, self.polling);
+        let fresh_for = client.stretched(freshness.fresh_for, freshness.tolerated_age.mul_f64(FRESH_AT_MOST));
+        self.background = client.stretched(background, background * RAREST).mul_f64(0.8 + 0.2 * fastrand::f64());
         let Publisher { look, questions } = &mut self.publisher;
         look.send_modify(|look| {
             // Before anybody can see that the round has ended: a question that comes afterwards wants another, and so does
@@ -139,6 +153,7 @@ impl Poller {
             }
             look.asking_since = None;
             look.rounds_ended += 1;
+            look.fresh_for = fresh_for;
             match outcome {
                 Ok(snapshot) => {
                     look.snapshot = Some(snapshot);
@@ -152,16 +167,17 @@ impl Poller {
 
     /// Why no round may begin now.
     async fn obstacle(&self, now: Instant) -> Option<Arc<Failure>> {
-        if let Some(left) = self.client.patience_left() {
-            let what = format!("pool `{}` ({})", self.pool.name, self.pool.id);
-            return Some(Arc::new(self.client.request(&what).too_early(left)));
-        }
-        if !self.pace.is_pausing(now) {
-            return None;
+        let what = format!("pool `{}` ({})", self.pool.name, self.pool.id);
+        if let Some(failure) = self.client.too_early(&what) {
+            return Some(Arc::new(failure));
         }
         let failure = self.publisher.look.borrow().failure.clone()?;
+        let is_refused = failure.class == FailureClass::NotSignedIn;
+        if !(self.pace.is_pausing(now) || is_refused && self.client.is_let_be()) {
+            return None;
+        }
         // A token that was replaced is worth trying at once; the same one is not.
-        let is_mended = failure.class == FailureClass::NotSignedIn && self.client.has_another_token().await;
+        let is_mended = is_refused && self.client.has_another_token().await;
         (!is_mended).then_some(failure)
     }
 

@@ -95,6 +95,11 @@ impl SignIn {
         self.refused.clear();
     }
 
+    /// Whether a refused one is not shown for a while.
+    pub(super) fn is_let_be(&self) -> bool {
+        self.refused.is_pausing(Instant::now())
+    }
+
     /// Whether there is a credential that was not refused last time. Nobody is asked for one.
     pub(super) async fn has_another(&self) -> bool {
         match &self.kept {

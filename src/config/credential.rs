@@ -33,7 +33,7 @@ pub(super) fn read(section: &mut Section<'_>, environment: &BTreeMap<String, Str
     };
     section.table("credential", entry, |credential| {
         let kind = credential.need("kind", values::text, "write `personal_access_token`, or one of Entra's kinds");
-        let entra = match kind.as_deref() {
+        let identity = match kind.as_deref() {
             Some("personal_access_token") => return token(credential, environment),
             Some("workload_identity") => entra::workload_identity(credential, environment),
             Some("managed_identity") => entra::managed_identity(credential, environment),
@@ -52,7 +52,7 @@ pub(super) fn read(section: &mut Section<'_>, environment: &BTreeMap<String, Str
                 None
             }
         };
-        entra.map(Credential::Entra)
+        identity.map(Credential::Entra)
     })
 }
 

@@ -22,7 +22,7 @@ use crate::{
 /// What the webhook of Azure Workload Identity sets.
 const VARIABLES: [&str; 3] = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"];
 
-/// Of Azure's cloud for everybody; others name theirs in AZURE_AUTHORITY_HOST.
+/// Of Azure's cloud for everybody; others name theirs in `AZURE_AUTHORITY_HOST`.
 const AUTHORITY: &str = "https://login.microsoftonline.com/";
 /// The same on every machine in Azure.
 const MACHINE: &str = "http://169.254.169.254/";
@@ -55,11 +55,19 @@ pub(super) fn workload_identity(section: &mut Section<'_>, environment: &BTreeMa
         section.add(Fault::NoIdentity { key: section.key("kind"), variables: list(missing, "and") });
     }
     let [tenant_id, client_id, file] = values;
-    let tenant_id = named(section, VARIABLES[0], tenant_id?)?;
-    let client_id = named(section, VARIABLES[1], client_id?)?;
-    let file = PathBuf::from(file?);
-    check(section, VARIABLES[2], &file);
-    Some(Entra::Application { authority: authority?, tenant_id, client_id, proof: Proof::Assertion, file })
+    let tenant_id = tenant_id.and_then(|id| named(section, VARIABLES[0], id));
+    let client_id = client_id.and_then(|id| named(section, VARIABLES[1], id));
+    let file = file.map(PathBuf::from);
+    if let Some(file) = &file {
+        check(section, VARIABLES[2], file);
+    }
+    Some(Entra::Application {
+        authority: authority?,
+        tenant_id: tenant_id?,
+        client_id: client_id?,
+        proof: Proof::Assertion,
+        file: file?,
+    })
 }
 
 /// `client_secret`.
@@ -85,13 +93,16 @@ pub(super) fn managed_identity(section: &mut Section<'_>, environment: &BTreeMap
     const VARIABLE: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
     let written = section.has("client_id");
     let client_id = section.read("client_id", id);
-    let endpoint = address(section, environment, VARIABLE, MACHINE, &["http", "https"])?;
+    let needed = Needed("a URL without a user, a password or a query, such as `http://169.254.169.254`");
+    let endpoint = address(section, environment, VARIABLE, MACHINE, (&["http", "https"], needed))?;
     (client_id.is_some() || !written).then_some(Entra::ManagedIdentity { endpoint, client_id })
 }
 
 /// Where tokens are given out.
 fn authority(section: &mut Section<'_>, environment: &BTreeMap<String, String>) -> Option<Url> {
-    address(section, environment, "AZURE_AUTHORITY_HOST", AUTHORITY, &["https"])
+    let needed =
+        Needed("an `https://` URL without a user, a password or a query, such as `https://login.microsoftonline.com`");
+    address(section, environment, "AZURE_AUTHORITY_HOST", AUTHORITY, (&["https"], needed))
 }
 
 /// An address that a variable may name.
@@ -100,14 +111,11 @@ fn address(
     environment: &BTreeMap<String, String>,
     variable: &'static str,
     usual: &str,
-    schemes: &[&str],
+    (schemes, needed): (&[&str], Needed),
 ) -> Option<Url> {
     let written = given(environment, variable).unwrap_or(usual);
     let url = Url::parse(written).ok().filter(|url| schemes.contains(&url.scheme()) && shown_url(written) == written);
     if url.is_none() {
-        let needed = Needed(
-            "an `https://` URL without a user, a password or a query, such as `https://login.microsoftonline.com`",
-        );
         section.bad(variable, &Value::from(shown_url(written)), needed);
     }
     url

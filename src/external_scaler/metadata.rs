@@ -124,6 +124,7 @@ impl Request {
             priority: metadata.number("priority", i32::MIN..=i32::MAX, 100)?,
             target: metadata.number("targetPipelinesQueueLength", 1..=MOST, 1)?,
             activation: metadata.number("activationTargetPipelinesQueueLength", 0..=MOST, 0)?,
+            keeps_placeholder: metadata.placeholder()?,
             hints,
             id: TriggerId { scaled_job, metadata: Arc::new(metadata.entries) },
         };
@@ -161,7 +162,6 @@ impl Metadata {
                     sifted.token = Some(value.into());
                     continue;
                 }
-                Some(Role::NotYet(mend)) => return Err(BadMetadata::KeyNotYet { key, mend }),
                 Some(Role::Secret(mend)) => return Err(BadMetadata::SecretNotTaken { key, mend }),
                 None => {
                     let nearest = nearest(&key, KEYS.iter().map(|(known, _)| *known)).unwrap_or_default();
@@ -212,6 +212,14 @@ impl Metadata {
             let allowed = list(words.iter().map(|(word, _)| word), "or");
             BadMetadata::NotAChoice { key, value: shown(written), allowed }
         })
+    }
+
+    /// Whether a placeholder is to be kept.
+    fn placeholder(&self) -> Result<bool, BadMetadata> {
+        match self.text("placeholder")? {
+            None => Ok(false),
+            Some(_) => self.choice("placeholder", &[("managed", true)]),
+        }
     }
 
     /// Yes or no, in the words that KEDA takes; like KEDA, an empty one is as good as none.

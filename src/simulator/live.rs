@@ -166,6 +166,11 @@ impl LiveWorld {
         self.shared.changed.notify_one();
     }
 
+    /// From now on the token may only read, or change agents, too.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.shared.traffic.set_read_only(read_only);
+    }
+
     /// No more jobs arrive by themselves.
     pub fn stop_arrivals(&self) {
         self.shared.now().stop_arrivals();

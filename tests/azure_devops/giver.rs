@@ -84,8 +84,8 @@ async fn serve(State(giver): State<Giver>, request: Request<Body>) -> Response<B
     giver.asked.send_modify(|all| all.push(AskedFor { target, form, has_metadata_header }));
     let number = giver.asked.borrow().len();
     giver.open.subscribe().wait_for(|open| *open).await.unwrap();
-    let given = format!(r#"{{"token_type":"Bearer","expires_in":3600,"access_token":"entra-{number}"}}"#);
-    let answer = giver.answer.lock().unwrap().clone().unwrap_or_else(|| Answer::new(200, given));
+    let usual = format!(r#"{{"token_type":"Bearer","expires_in":3600,"access_token":"entra-{number}"}}"#);
+    let answer = giver.answer.lock().unwrap().clone().unwrap_or_else(|| Answer::new(200, usual));
     let mut response = Response::builder().status(StatusCode::from_u16(answer.status).unwrap());
     for (name, value) in answer.headers {
         response = response.header(name, value);

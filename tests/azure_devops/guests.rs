@@ -8,6 +8,7 @@ use azp_scaler::{
     trigger::{ScaledJobId, TriggerId},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use prometheus::proto::{Metric, MetricFamily};
 
 use crate::{
     fake::{Answer, Part},
@@ -146,7 +147,7 @@ async fn tokens_are_kept_up_to_a_bound_and_forgotten_when_nobody_asks() {
 /// Metrics of requests that are labelled with a guest.
 fn counted(world: &World) -> usize {
     let families = world.metrics.registry().gather();
-    let labels = families.iter().flat_map(|family| family.get_metric()).flat_map(|metric| metric.get_label());
+    let labels = families.iter().flat_map(MetricFamily::get_metric).flat_map(Metric::get_label);
     labels.filter(|label| label.value().contains("(own token")).count()
 }
 

@@ -236,3 +236,24 @@ async fn a_new_token_is_tried_at_once_and_a_refused_one_is_not() {
     assert_eq!(jobs(&desk).await, 1, "the same token is good again");
     assert_eq!(world.fake.last().headers["authorization"], "Basic OnRvbGQtYW5ldw==");
 }
+
+#[tokio::test]
+async fn snapshots_stay_fresh_for_longer_while_little_may_be_asked() {
+    let world = World::start().await;
+    let left = |units: &str| Answer::list(&[]).with("x-ratelimit-limit", "200").with("x-ratelimit-remaining", units);
+    world.fake.answer(Part::JobRequests, left("20"));
+    let desk = world.desk().await;
+    assert_eq!(desk.fresh_for(), (Duration::from_secs(8), true), "0.8 of what is tolerated");
+    pass(Duration::from_secs(7)).await;
+    in_no_time(jobs(&desk)).await;
+    assert_eq!(world.fake.count(Part::JobRequests), 1, "the snapshot is fresh");
+    pass(Duration::from_secs(2)).await;
+    world.fake.answer(Part::JobRequests, left("10"));
+    jobs(&desk).await;
+    assert_eq!(world.fake.count(Part::JobRequests), 2);
+    pass(Duration::from_mins(4)).await;
+    assert_eq!(world.fake.count(Part::JobRequests), 2, "nobody waits");
+    world.fake.answer(Part::JobRequests, left("200"));
+    jobs(&desk).await;
+    assert_eq!(desk.fresh_for(), (Duration::ZERO, false));
+}

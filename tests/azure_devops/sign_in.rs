@@ -214,7 +214,7 @@ async fn a_token_is_renewed_ahead_of_time_and_nobody_waits_for_that() {
 async fn a_valid_token_outlives_renewals_that_fail() {
     let scene = Scene::application(Proof::Secret).await;
     scene.ask().await.unwrap();
-    pass(Duration::from_secs(3_300)).await;
+    pass(Duration::from_mins(55)).await;
     // Another renewal begins only when the last one has failed.
     for (answer, is_open, renewals) in [(Answer::new(503, ""), true, 3), (Answer::new(200, ""), false, 5)] {
         scene.giver.answer(Some(answer));

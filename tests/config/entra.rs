@@ -82,5 +82,22 @@ fn each_fault_names_the_key_and_the_mend() {
             &[("AZURE_AUTHORITY_HOST", "http://login.example")],
         ),
     ];
-    assert_snapshot!(told.join("\n\n"), @"");
+    assert_snapshot!(told.join("\n\n"), @r#"
+    organizations[0].credential.kind: is `workload_identity`, but the environment has no `AZURE_FEDERATED_TOKEN_FILE`: label the pod `azure.workload.identity/use: "true"`, and annotate its ServiceAccount with `azure.workload.identity/client-id`
+
+    organizations[0].credential.AZURE_TENANT_ID: is `a/../b`, but must be an id such as `00000000-0000-0000-0000-000000000000`, or a tenant's domain
+    organizations[0].credential.AZURE_FEDERATED_TOKEN_FILE: can't read `/no/such/file`: No such file or directory (os error 2)
+    organizations[0].credential.client_id: unknown key, did you mean `kind`?
+
+    organizations[0].credential.tenant_id: is missing, write the tenant's id (Entra, Overview)
+    organizations[0].credential.client_id: is missing, write the application's id (Entra, App registrations)
+    organizations[0].credential.secret_file: is missing, name a file that holds the application's secret
+    organizations[0].credential.client_secret: unknown key, did you mean `client_id`?
+
+    organizations[0].credential.client_id: is ``, but must be an id such as `00000000-0000-0000-0000-000000000000`, or a tenant's domain
+    organizations[0].credential.AZURE_POD_IDENTITY_AUTHORITY_HOST: is `ftp://x`, but must be a URL without a user, a password or a query, such as `http://169.254.169.254`
+
+    organizations[0].credential.AZURE_AUTHORITY_HOST: is `http://login.example`, but must be an `https://` URL without a user, a password or a query, such as `https://login.microsoftonline.com`
+    organizations[0].credential.secret_file: can't read `FOLDER/none`: No such file or directory (os error 2)
+    "#);
 }

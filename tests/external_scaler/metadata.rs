@@ -193,10 +193,13 @@ fn unknown_keys_and_words_are_told_the_known_ones() {
 }
 
 #[test]
-fn what_this_version_does_not_do_is_refused_with_what_to_write_instead() {
-    let fault = fault(&[("placeholder", "managed")]);
-    assert!(fault.starts_with("`placeholder` is "), "{fault}");
-    assert!(fault.contains("this version") && fault.contains("register an offline agent"), "{fault}");
+fn a_placeholder_is_kept_where_that_is_asked_for() {
+    assert!(!trigger(&[]).keeps_placeholder);
+    assert!(trigger(&[("placeholder", "managed")]).keeps_placeholder);
+    assert_eq!(fault(&[("placeholder", "true")]), "`placeholder` is `true`: it must be `managed`");
+    assert_eq!(fault(&[("placeholder", "")]), "`placeholder` is empty: give it a value, or leave it out");
+    let builtin = fault(&[("matching", "builtin"), ("placeholder", "managed")]);
+    assert!(builtin.contains("`placeholder`") && builtin.contains("azp-scaler placeholder ensure"), "{builtin}");
 }
 
 #[test]

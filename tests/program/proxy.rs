@@ -45,9 +45,9 @@ async fn proxy(port: u16) -> (String, Arc<Mutex<Vec<String>>>) {
 async fn organization(authority: &Authority) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let answer = async |uri: Uri| match uri.path().ends_with("/pools") {
-        true => r#"{"count":1,"value":[{"id":7,"name":"linux"}]}"#,
-        false => r#"{"count":0,"value":[]}"#,
+    let answer = async |uri: Uri| {
+        let is_of_pools = uri.path().ends_with("/pools");
+        if is_of_pools { r#"{"count":1,"value":[{"id":7,"name":"linux"}]}"# } else { r#"{"count":0,"value":[]}"# }
     };
     let private = Private::new(listener, authority, "tfs.contoso.invalid");
     tokio::spawn(async move { axum::serve(private, Router::new().fallback(answer)).await });

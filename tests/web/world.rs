@@ -173,7 +173,7 @@ impl Place {
         agents.sort_by(|one, other| one.name.cmp_by_text(&other.name));
         let now = self.desk.now();
         let snapshot = Arc::new(Snapshot::new(now, queue, now, Arc::new(agents)));
-        let look = Look { snapshot: Some(snapshot), failure: None, asking_since: None, rounds_ended: 1 };
+        let look = Look { snapshot: Some(snapshot), rounds_ended: 1, ..Look::default() };
         self.publisher.look.send_replace(look);
     }
 
@@ -217,6 +217,7 @@ pub(crate) fn trigger(name: &str, offers: &str, max_replicas: u32) -> Trigger {
         priority: 100,
         target: 1,
         activation: 0,
+        keeps_placeholder: false,
         hints: Vec::new(),
     }
 }

@@ -87,10 +87,8 @@ impl Kept {
             return Ok(held);
         }
         // It ends by its own deadline, and where none has begun there is none to wait for.
-        let state = match state.wait_for(|state| state.renewals_ended != ended || !state.is_renewing).await {
-            Ok(state) => state,
-            Err(_) => return Err(self.entra.overdue(RENEWAL_LIMIT)),
-        };
+        let is_over = |state: &State| state.renewals_ended != ended || !state.is_renewing;
+        let Ok(state) = state.wait_for(is_over).await else { return Err(self.entra.overdue(RENEWAL_LIMIT)) };
         match (&state.token, &state.failure) {
             (Some(held), _) if Instant::now() < held.until => Ok(held.token.clone()),
             (_, Some((failure, _))) => Err(failure.clone()),

@@ -36,14 +36,12 @@ impl Refused {
     pub(super) fn permit(&self, credential: &SecretString, now: Instant) -> Result<(), Duration> {
         let mut known = self.known();
         let Some(known) = known.as_mut().filter(|known| known.is(credential)) else { return Ok(()) };
-        match known.until.checked_duration_since(now).filter(|left| !left.is_zero()) {
-            Some(left) => Err(left),
-            None => {
-                known.pause = (known.pause * 2).min(LONGEST);
-                known.until = now + known.pause;
-                Ok(())
-            }
+        if now < known.until {
+            return Err(known.until.saturating_duration_since(now));
         }
+        known.pause = (known.pause * 2).min(LONGEST);
+        known.until = now + known.pause;
+        Ok(())
     }
 
     /// It was refused. Several who showed it at once are one refusal.
@@ -60,6 +58,11 @@ impl Refused {
     /// It was taken.
     pub(super) fn clear(&self) {
         *self.known() = None;
+    }
+
+    /// Whether there is a pause.
+    pub(super) fn is_pausing(&self, now: Instant) -> bool {
+        self.known().as_ref().is_some_and(|known| now < known.until)
     }
 
     /// Whether this is what was refused.

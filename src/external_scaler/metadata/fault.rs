@@ -54,14 +54,6 @@ pub enum BadMetadata {
         /// What it is.
         url: String,
     },
-    /// A key that this version does nothing about.
-    #[error("`{key}` is not supported in this version: {mend}")]
-    KeyNotYet {
-        /// The key.
-        key: String,
-        /// What to write instead.
-        mend: &'static str,
-    },
     /// A key without a value.
     #[error("`{key}` is empty: give it a value, or leave it out")]
     Empty {

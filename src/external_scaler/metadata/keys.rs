@@ -9,8 +9,6 @@ pub(super) enum Role {
     PassedOver,
     /// Meant something to the built-in scaler and means nothing here; the text is the hint.
     Ignored(&'static str),
-    /// This version doesn't do it; the text is what to write instead.
-    NotYet(&'static str),
     /// Its value is a token, which is no part of the trigger.
     Token,
     /// Its value is a secret that this scaler doesn't take; the text is what to do instead.
@@ -59,10 +57,7 @@ pub(super) const KEYS: [(&str, Role); 35] = [
     ("scaleOnInFlight", Role::Read),
     ("customScalingQueueLengthDeduction", Role::Read),
     ("customScalingRunningJobPercentage", Role::Read),
-    (
-        "placeholder",
-        Role::NotYet("leave it out, and register an offline agent with these capabilities in the pool by hand"),
-    ),
+    ("placeholder", Role::Read),
     ("personalAccessToken", Role::Secret(TOKEN)),
     (TOKEN_KEY, Role::Token),
     ("scalerAddress", Role::PassedOver),

@@ -208,11 +208,13 @@ struct NewFaults {
     latency_ms: u64,
     #[serde(default)]
     for_ms: Option<u64>,
+    #[serde(default)]
+    read_only: bool,
 }
 
 impl NewFaults {
     fn trouble(self) -> Result<Trouble, String> {
-        let Self { shape, status, headers, latency_ms, for_ms } = self;
+        let Self { shape, status, headers, latency_ms, for_ms, read_only } = self;
         if shape.is_some() && status.is_some() {
             return Err("shape, status: both are there: keep one of them".to_owned());
         }
@@ -229,6 +231,7 @@ impl NewFaults {
             status: status.transpose()?,
             headers,
             latency: Duration::from_millis(latency_ms),
+            read_only,
             until: for_ms.map(|time| Instant::now() + Duration::from_millis(time)),
         })
     }

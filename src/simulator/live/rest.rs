@@ -1,6 +1,8 @@
 //! Azure's REST interface over a live world, as far as scalers use it. Without the token it answers as Azure does: with
 //! a page for signing in and a status that looks like success.
 
+mod registrations;
+
 use std::sync::Arc;
 
 use axum::{
@@ -9,7 +11,7 @@ use axum::{
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{Html, IntoResponse, Response},
-    routing::{delete, get},
+    routing::get,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -47,8 +49,11 @@ pub(super) async fn serve(
         .route(&base, get(pools))
         .route(&format!("{base}/{{pool}}"), get(pool))
         .route(&format!("{base}/{{pool}}/jobrequests"), get(job_requests))
-        .route(&format!("{base}/{{pool}}/agents"), get(agents))
-        .route(&format!("{base}/{{pool}}/agents/{{agent}}"), delete(remove_agent))
+        .route(&format!("{base}/{{pool}}/agents"), get(agents).post(registrations::register))
+        .route(
+            &format!("{base}/{{pool}}/agents/{{agent}}"),
+            get(registrations::agent).put(registrations::replace).delete(registrations::remove),
+        )
         .route(&format!("{root}/resourceusage"), get(resource_usage))
         .route(&format!("{root}/resourcelimits"), get(resource_limits))
         .layer(middleware::from_fn_with_state(Arc::clone(&token), sign_in))
@@ -106,10 +111,11 @@ fn has_token(request: &Request, token: &SecretString) -> bool {
 /// What Azure says of a pool that is not there.
 fn no_such_pool(pool: i64) -> Response {
     let message = format!("VS402375: Agent pool {pool} does not exist or you do not have permissions to view it.");
-    refuse(StatusCode::NOT_FOUND, message, "TaskAgentPoolNotFoundException")
+    refusal(StatusCode::NOT_FOUND, "TaskAgentPoolNotFoundException", message)
 }
 
-fn refuse(status: StatusCode, message: String, type_key: &'static str) -> Response {
+/// How Azure refuses.
+fn refusal(status: StatusCode, type_key: &'static str, message: String) -> Response {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Refusal {
@@ -168,29 +174,6 @@ async fn agents(State(shared): State<Arc<Shared>>, Path(id): Path<i64>, Query(qu
     match world.pool(id) {
         Some(pool) => Json(answers::agents(&world, pool, details)).into_response(),
         None => no_such_pool(id),
-    }
-}
-
-/// An agent that runs a job can't be removed.
-async fn remove_agent(State(shared): State<Arc<Shared>>, Path((pool, agent)): Path<(i64, i64)>) -> Response {
-    let mut world = shared.now();
-    world.count_request(Endpoint::Agents);
-    let Some(known) = world.pool(pool) else { return no_such_pool(pool) };
-    match known.agents.get(&agent) {
-        None => {
-            let message = format!("VS402378: Agent {agent} does not exist in pool {pool}.");
-            refuse(StatusCode::NOT_FOUND, message, "TaskAgentNotFoundException")
-        }
-        Some(busy) if busy.assigned.is_some() => {
-            let message = format!("Agent {agent} is currently running a job for pool {pool}.");
-            refuse(StatusCode::BAD_REQUEST, message, "TaskAgentJobStillRunningException")
-        }
-        Some(_) => {
-            world.guest_leaves(pool, agent);
-            drop(world);
-            shared.changed.notify_one();
-            StatusCode::NO_CONTENT.into_response()
-        }
     }
 }
 

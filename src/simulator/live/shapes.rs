@@ -2,18 +2,18 @@
 //!
 //! `docs/failures.md` tells what the scaler makes of each.
 
-use std::{io, iter, sync::Arc, time::Duration};
+mod bodies;
+
+use std::{iter, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
     http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse as _, Response},
 };
-use flate2::{Compress, Compression, FlushCompress};
 use serde::{Deserialize, Serialize};
-use tokio::{sync::mpsc, time::sleep};
-use tokio_stream::wrappers::ReceiverStream;
 
+use self::bodies::{bomb, streamed};
 use super::{
     line::{Line, TRICKLE},
     traffic::Traffic,
@@ -156,7 +156,7 @@ impl Shape {
                 ([(header::CONTENT_TYPE, "application/json")], r#"{"count":1,"value":{"requestId":1}}"#).into_response()
             }
             Self::Huge => {
-                let blank = Bytes::from_static(&[b' '; 1_000_000]);
+                let blank = Bytes::from(vec![b' '; 1_000_000]);
                 let chunks = iter::once(Bytes::from_static(b"{\"value\":[")).chain(iter::repeat_n(blank, 200));
                 ([(header::CONTENT_TYPE, "application/json")], streamed(traffic, chunks, Duration::ZERO, true))
                     .into_response()
@@ -201,45 +201,4 @@ impl Shape {
         };
         Response::from_parts(head, body)
     }
-}
-
-/// A body in pieces with pauses between. It breaks off when the trouble is over, and at the end unless it ends well.
-fn streamed(
-    traffic: &Arc<Traffic>,
-    pieces: impl IntoIterator<Item = Bytes, IntoIter: Send> + Send + 'static,
-    pause: Duration,
-    ends_well: bool,
-) -> Body {
-    let (sender, receiver) = mpsc::channel::<Result<Bytes, io::Error>>(1);
-    let (traffic, pieces) = (Arc::clone(traffic), pieces.into_iter());
-    // Ends with the connection, too, which drops the receiver.
-    tokio::spawn(async move {
-        let sending = async {
-            for piece in pieces {
-                if sender.send(Ok(piece)).await.is_err() {
-                    break;
-                }
-                sleep(pause).await;
-            }
-            ends_well
-        };
-        let has_ended_well = tokio::select! {
-            ended_well = sending => ended_well,
-            () = traffic.over() => false,
-        };
-        if !has_ended_well {
-            let _ = sender.send(Err(io::ErrorKind::BrokenPipe.into())).await;
-        }
-    });
-    Body::from_stream(ReceiverStream::new(receiver))
-}
-
-/// A thousand times the same packed MiB of blanks: with a full flush after it, each stands for itself.
-fn bomb() -> impl Iterator<Item = Bytes> + Send {
-    const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    let mut packed = Vec::with_capacity(16 << 10);
-    let mut compress = Compress::new(Compression::best(), false);
-    // Into memory, with room enough.
-    let _ = compress.compress_vec(&vec![b' '; 1 << 20], &mut packed, FlushCompress::Full);
-    iter::once(Bytes::from_static(&GZIP_HEAD)).chain(iter::repeat_n(Bytes::from(packed), 1024))
 }

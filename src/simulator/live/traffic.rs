@@ -41,6 +41,8 @@ pub(super) struct Trouble {
     pub(super) headers: HeaderMap,
     /// By how much each answer is late.
     pub(super) latency: Duration,
+    /// The token may read, and change nothing.
+    pub(super) read_only: bool,
     /// When all is well again.
     pub(super) until: Option<Instant>,
 }
@@ -84,6 +86,17 @@ impl Traffic {
             () = time => {}
             _ = trouble.changed() => {}
         }
+    }
+
+    /// From now on the token may only read, or change agents, too.
+    pub(super) fn set_read_only(&self, read_only: bool) {
+        self.trouble.send_modify(|trouble| trouble.read_only = read_only);
+    }
+
+    /// Whether the token may change nothing.
+    pub(super) fn is_read_only(&self) -> bool {
+        let trouble = self.trouble.borrow();
+        trouble.read_only && !trouble.is_over()
     }
 
     /// How many bytes answers had, without their headers.
