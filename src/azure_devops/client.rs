@@ -143,7 +143,7 @@ impl Client {
     /// When there is none.
     pub async fn token(&self) -> Result<SecretString, Failure> {
         let with = self.sign_in.authorization().await;
-        with.map(|with| with.token).map_err(|denial| self.request("the token").unsigned(denial))
+        with.map(|with| with.token).map_err(|denial| self.request("the token").unsigned(&denial))
     }
 
     /// The parallel jobs of the organisation: what may run and what runs, on agents of one's own.
