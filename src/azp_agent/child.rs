@@ -59,12 +59,13 @@ impl Script {
     pub(crate) async fn next(&mut self) -> io::Result<Event> {
         loop {
             let ended = self.child.try_wait()?;
-            let line = match ended {
-                Some(_) => timeout(LAST_LINES, self.lines.recv()).await.ok().flatten(),
-                None => tokio::select! {
+            let line = if ended.is_some() {
+                timeout(LAST_LINES, self.lines.recv()).await.ok().flatten()
+            } else {
+                tokio::select! {
                     Some(line) = self.lines.recv() => Some(line),
                     _ = self.a_child_has_ended.recv() => None,
-                },
+                }
             };
             match (line, ended) {
                 (Some(line), _) => {

@@ -93,11 +93,11 @@ fn read(folder: &Path) -> io::Result<Option<Process>> {
 
 /// `PID (NAME) STATE PARENT …`; the name may hold anything.
 fn parse(stat: &str) -> Option<Process> {
-    let (start, end) = (stat.find('(')?, stat.rfind(')')?);
-    let mut rest = stat.get(end + 1..)?.split_whitespace();
+    let (open, close) = (stat.find('(')?, stat.rfind(')')?);
+    let mut rest = stat.get(close + 1..)?.split_whitespace();
     let state = rest.next()?;
     let parent = rest.next()?.parse().ok()?;
-    Some(Process { parent, name: stat.get(start + 1..end)?.to_owned(), is_zombie: matches!(state, "Z" | "X") })
+    Some(Process { parent, name: stat.get(open + 1..close)?.to_owned(), is_zombie: matches!(state, "Z" | "X") })
 }
 
 /// Those of `all` that descend from `ancestor`.

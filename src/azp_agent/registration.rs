@@ -128,7 +128,7 @@ impl<'a> Registrar<'a> {
         let selector = PoolSelector::Name(Caseless::new(&self.settings.pool));
         let ready = async { Ok((self.client.pool(&selector).await?, self.client.token().await?)) };
         let (found, token) = tokio::select! {
-            ready = ready => ready.map_err(fault)?,
+            ready = ready => ready.map_err(|failure: Failure| fault(&failure))?,
             () = stop.cancelled() => return Ok(None),
         };
         let directory = &self.settings.directory;
@@ -178,13 +178,11 @@ impl<'a> Registrar<'a> {
                 Err(failure) => tracing::warn!("not known whether something is left to remove: {failure}"),
             }
         }
-        match why {
-            Some(why) => Err(Failed::Run(format!("not registered: {why}"))),
-            None => {
-                tracing::info!("asked to end before the agent was registered");
-                Ok(None)
-            }
+        if let Some(why) = why {
+            return Err(Failed::Run(format!("not registered: {why}")));
         }
+        tracing::info!("asked to end before the agent was registered");
+        Ok(None)
     }
 
     /// Removes the registration.
@@ -214,7 +212,7 @@ impl<'a> Registrar<'a> {
 }
 
 /// What a failure of Azure's means for another attempt. A credential that is refused is not shown again and again.
-fn fault(failure: Failure) -> Fault {
+fn fault(failure: &Failure) -> Fault {
     let lasting = matches!(failure.class, FailureClass::NotSignedIn | FailureClass::Forbidden | FailureClass::NotFound);
     if lasting { Fault::Lasting(format!("{failure}; {RIGHTS}")) } else { Fault::Passing(failure.to_string()) }
 }

@@ -82,7 +82,7 @@ impl<'a> Watched<'a> {
         let mut asked = false;
         let status = loop {
             tokio::select! {
-                event = self.script.next() => match event.map_err(lost)? {
+                event = self.script.next() => match event.map_err(|error| lost(&error))? {
                     Event::Ended(status) => break status,
                     Event::Line(line) => self.hear(&line),
                 },
@@ -194,6 +194,6 @@ impl<'a> Watched<'a> {
     }
 }
 
-fn lost(error: io::Error) -> Failed {
+fn lost(error: &io::Error) -> Failed {
     Failed::Run(format!("the listener can't be watched any more: {error}"))
 }

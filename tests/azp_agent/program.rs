@@ -65,7 +65,7 @@ impl Program {
             let line = timeout(SOON, self.lines.recv()).await;
             let line = line.unwrap_or_else(|_| panic!("`{text}` is not said:\n{}", self.log));
             let line = line.unwrap_or_else(|| panic!("ended without saying `{text}`:\n{}", self.log));
-            self.log += &format!("{line}\n");
+            self.log.extend([line.as_str(), "\n"]);
             if line.contains(text) {
                 return;
             }
@@ -76,7 +76,7 @@ impl Program {
     pub(crate) async fn ends(mut self) -> (Option<i32>, String) {
         let rest = async {
             while let Some(line) = self.lines.recv().await {
-                self.log += &format!("{line}\n");
+                self.log.extend([line.as_str(), "\n"]);
             }
         };
         timeout(SOON, rest).await.unwrap_or_else(|_| panic!("does not end:\n{}", self.log));
