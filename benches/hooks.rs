@@ -6,11 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for people; what fails here ends it")]
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use azp_scaler::{
     app::{self, Scaler},
@@ -22,7 +18,7 @@ use azp_scaler::{
 };
 use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 use tonic::transport::Channel;
 
 const LASTS: Duration = Duration::from_mins(4);

@@ -65,13 +65,11 @@ impl Budget {
         while self.sent.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
             self.sent.pop_front();
         }
-        match self.wait(now) {
-            Some(wait) => Err(wait),
-            None => {
-                self.sent.push_back(now);
-                Ok(())
-            }
+        if let Some(wait) = self.wait(now) {
+            return Err(wait);
         }
+        self.sent.push_back(now);
+        Ok(())
     }
 
     /// How long there is none left; nothing where there is one.

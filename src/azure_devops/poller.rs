@@ -201,7 +201,10 @@ impl Poller {
         // A pool that was deleted looks empty, so its existence is asked for as well.
         let pool_is_due = is_due(self.pool_seen);
         let look_up = async { if pool_is_due { self.still_there().await } else { Ok(()) } };
-        let (queue, ()) = tokio::try_join!(client.job_requests(&self.pool), look_up)?;
+        // Both to their ends: where one may not show a credential again, the other does, and its answer counts.
+        let (queue, is_there) = tokio::join!(client.job_requests(&self.pool), look_up);
+        let queue = queue?;
+        is_there?;
         if pool_is_due {
             self.pool_seen = round;
         }

@@ -16,7 +16,10 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::Instant,
+};
 
 use self::{kept::Kept, pause::Refused};
 use super::{
@@ -34,6 +37,8 @@ pub(super) struct SignIn {
     credential: Credential,
     kept: Option<Arc<Kept>>,
     refused: Refused,
+    /// Held while a refused credential is shown again: whoever asks meanwhile waits for what becomes of that.
+    trial: Arc<Mutex<()>>,
 }
 
 /// What a request is sent with.
@@ -42,6 +47,7 @@ pub(super) struct Authorization {
     pub(super) header: HeaderValue,
     pub(super) token: SecretString,
     encoded: SecretString,
+    _trial: Option<OwnedMutexGuard<()>>,
 }
 
 impl SignIn {
@@ -59,7 +65,7 @@ impl SignIn {
             }
             _ => None,
         };
-        Self { credential: credential.clone(), kept, refused: Refused::default() }
+        Self { credential: credential.clone(), kept, refused: Refused::default(), trial: Arc::default() }
     }
 
     /// The credential, for messages.
@@ -70,8 +76,13 @@ impl SignIn {
     /// What to send a request with.
     pub(super) async fn authorization(&self) -> Result<Authorization, Denial> {
         let token = self.token().await?;
+        if !self.refused.is(&token) {
+            return self.authorization_of(token, None);
+        }
+        let trial = Arc::clone(&self.trial).lock_owned().await;
         self.refused.permit(&token, Instant::now()).map_err(|left| self.not_again(left))?;
-        self.authorization_of(token)
+        let is_trial = self.refused.is(&token);
+        self.authorization_of(token, is_trial.then_some(trial))
     }
 
     /// What to send the same request with once more, after Azure has refused it: nothing where it would be the same.
@@ -82,7 +93,7 @@ impl SignIn {
         }
         let token = self.token().await.ok()?;
         self.refused.permit(&token, Instant::now()).ok()?;
-        self.authorization_of(token).ok()
+        self.authorization_of(token, None).ok()
     }
 
     /// Azure has refused it.
@@ -127,7 +138,11 @@ impl SignIn {
         })
     }
 
-    fn authorization_of(&self, token: SecretString) -> Result<Authorization, Denial> {
+    fn authorization_of(
+        &self,
+        token: SecretString,
+        trial: Option<OwnedMutexGuard<()>>,
+    ) -> Result<Authorization, Denial> {
         let (scheme, encoded) = match &self.kept {
             Some(_) => ("Bearer", token.clone()),
             None => ("Basic", BASE64_STANDARD.encode(format!(":{}", token.expose_secret())).into()),
@@ -139,7 +154,7 @@ impl SignIn {
                 retry_after: None,
             })?;
         header.set_sensitive(true);
-        Ok(Authorization { header, token, encoded })
+        Ok(Authorization { header, token, encoded, _trial: trial })
     }
 
     fn not_again(&self, left: Duration) -> Denial {

@@ -191,7 +191,7 @@ async fn agents_are_registered_once_and_removed_unless_they_have_a_job() {
     assert!(taken.message.contains("another agent has that name") && taken.message.contains("`P-1`"), "{taken}");
     let id = place.agents().await[0].id;
     let found = client.agent(pool, id).await.unwrap().unwrap();
-    assert_eq!((found.online, found.name.as_str(), java(&[found.clone()])), (false, "p-1", Some("17")));
+    assert_eq!((found.online, found.name.as_str(), java(std::slice::from_ref(&found))), (false, "p-1", Some("17")));
     client.replace_agent(pool, (id, "p-1"), &"java=21".parse().unwrap()).await.unwrap();
     assert_eq!(java(&place.agents().await), Some("21"));
     for _ in 0..2 {

@@ -216,15 +216,16 @@ async fn a_valid_token_outlives_renewals_that_fail() {
     scene.ask().await.unwrap();
     pass(Duration::from_mins(55)).await;
     // Another renewal begins only when the last one has failed.
-    for (answer, is_open, renewals) in [(Answer::new(503, ""), true, 3), (Answer::new(200, ""), false, 5)] {
-        scene.giver.answer(Some(answer));
-        scene.giver.set_open(is_open);
-        while scene.asked().1 < renewals {
-            scene.ask().await.unwrap();
-            assert_eq!(bearer(&scene.fake), "Bearer entra-1");
-            pass(Duration::from_secs(10)).await;
-        }
+    for renewal in 2..=5 {
+        scene.giver.answer(Some(Answer::new(503, "")));
+        scene.giver.set_open(renewal % 2 == 0);
+        scene.ask().await.unwrap();
+        assert_eq!(bearer(&scene.fake), "Bearer entra-1");
+        scene.giver.until_asked(renewal).await;
+        pass(Duration::from_secs(10)).await;
+        pass(Duration::from_secs(10)).await;
     }
+    scene.giver.set_open(false);
     pass(Duration::from_mins(5)).await;
     let failure = in_no_time(scene.ask()).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Unreachable, "{failure}");
@@ -348,4 +349,19 @@ async fn a_personal_token_that_was_replaced_meanwhile_is_tried_in_the_same_reque
         }
         assert_eq!(asked(), times, "after {seconds} s more");
     }
+}
+
+#[tokio::test]
+async fn who_asks_while_a_refused_token_is_tried_again_waits_for_what_becomes_of_it() {
+    let fake = Fake::start().await;
+    let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+    let client = Arc::new(Client::new(&organization(&fake.url), clock, Metrics::new()).unwrap());
+    fake.answer(Part::JobRequests, Answer::new(401, ""));
+    ask(&client).await.unwrap_err();
+    fake.answer(Part::JobRequests, Answer::list(&[]));
+    pass(Duration::from_secs(10)).await;
+    let (one, other) = tokio::join!(ask(&client), ask(&client));
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(fake.count(Part::JobRequests), 3);
 }

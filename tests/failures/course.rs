@@ -23,6 +23,8 @@ const OUTAGE: u64 = 45;
 const LOOKED_AT: u64 = 25;
 /// Within this time after it KEDA has its value again: the longest pause, and a moment.
 const RECOVERS_WITHIN: u64 = 32;
+/// The same where a credential was refused: after 10, 20 and 40 s of an outage it is shown again after 80.
+const TRUSTED_WITHIN: u64 = 92;
 const TOKEN_SENT: &str = "OnRlbGwtbm9ib2R5";
 
 /// What is seen of an outage.
@@ -66,7 +68,7 @@ impl Rounds {
         let first = seen.iter().position(|(_, asks)| *asks).unwrap_or_default();
         let seen = &seen[seen.len().min(first + 1)..];
         let pairs = seen.chunks_exact(2).take_while(|pair| pair[1].0 <= until);
-        pairs.map(|pair| pair[1].0.duration_since(pair[0].0).as_secs_f64().round() as u64).collect()
+        pairs.map(|pair| (pair[1].0.duration_since(pair[0].0) + Duration::from_millis(500)).as_secs()).collect()
     }
 }
 
@@ -104,12 +106,18 @@ async fn watch(scaler: &Scaler, fails: impl AsyncFnOnce(), mends: impl AsyncFnOn
     let (began, before) = (Instant::now(), outcomes(scaler));
     let rounds = Rounds::watch(scaler);
     let (mut error, mut bridged): (Option<Status>, u64) = (None, 0);
+    let refused = || scaler.ended(FailureClass::NotSignedIn.label());
+    let (mut refusals, mut refused_at) = (refused(), Vec::new());
     for second in 1..=OUTAGE {
         // Between the seconds, at which things change.
         sleep_until(began + Duration::from_millis(second * 1_000 - 500)).await;
         let asked = Instant::now();
         let answer = scaler.value().await;
         assert!(asked.elapsed() <= Duration::from_secs(5), "an answer took {:?}", asked.elapsed());
+        if refused() > refusals {
+            refusals = refused();
+            refused_at.push(second);
+        }
         match answer {
             Ok(value) => {
                 assert_eq!(value, 1, "not knowing is not zero");
@@ -127,14 +135,19 @@ async fn watch(scaler: &Scaler, fails: impl AsyncFnOnce(), mends: impl AsyncFnOn
     let ended = outcomes(scaler).into_iter().zip(before).filter(|((_, after), (_, before))| after > before);
     let mut ended: Vec<&str> = ended.map(|((label, _), _)| label).collect();
     assert!(ended.len() <= 1, "requests of one outage ended as {ended:?}");
-    let pauses = rounds.pauses(began + Duration::from_secs(LOOKED_AT));
+    // A round need not ask: a refused credential is not shown again for a while.
+    let pauses = match refused_at.as_slice() {
+        [] => rounds.pauses(began + Duration::from_secs(LOOKED_AT)),
+        seconds => seconds.windows(2).map(|pair| pair[1] - pair[0]).collect(),
+    };
+    let recovers_within = if refused_at.is_empty() { RECOVERS_WITHIN } else { TRUSTED_WITHIN };
 
     mends().await;
     let mended = Instant::now();
     let mut second = 0;
     while let Err(status) = scaler.value().await {
         second += 1;
-        assert!(second <= RECOVERS_WITHIN, "no value {second} s after the end of the outage: {status}");
+        assert!(second <= recovers_within, "no value {second} s after the end of the outage: {status}");
         sleep_until(mended + Duration::from_secs(second)).await;
     }
     assert_eq!(scaler.value().await.unwrap(), 1, "the same job waits");
