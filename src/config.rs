@@ -35,6 +35,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value};
 use url::Url;
 
+pub use entra::identity;
 pub use fault::{Fault, Faults};
 pub use kubernetes::KubernetesSettings;
 use section::Section;

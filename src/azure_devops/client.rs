@@ -16,6 +16,7 @@ use reqwest::{
     RequestBuilder, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
+use secrecy::SecretString;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::block_in_place,
@@ -133,6 +134,16 @@ impl Client {
         url.set_query(Some("includeCapabilities=true&includeAssignedRequest=true&includeLastCompletedRequest=true"));
         let what = format!("the agents of pool `{}` ({})", pool.name, pool.id);
         self.ask(Endpoint::Agents, &what, url, |body| reader.read(body)).await
+    }
+
+    /// The token at present, for a program that signs in by itself.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn token(&self) -> Result<SecretString, Failure> {
+        let with = self.sign_in.authorization().await;
+        with.map(|with| with.token).map_err(|denial| self.request("the token").unsigned(&denial))
     }
 
     /// The parallel jobs of the organisation: what may run and what runs, on agents of one's own.

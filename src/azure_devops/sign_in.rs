@@ -45,7 +45,7 @@ pub(super) struct SignIn {
 #[derive(Debug)]
 pub(super) struct Authorization {
     pub(super) header: HeaderValue,
-    token: SecretString,
+    pub(super) token: SecretString,
     encoded: SecretString,
     _trial: Option<OwnedMutexGuard<()>>,
 }

@@ -6,13 +6,16 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Fault,
+    Fault, Faults,
     credential::{check, given},
     section::Section,
     values::{self, Needed},
 };
 use crate::{
-    azure_devops::entra::{Entra, Proof},
+    azure_devops::{
+        credential::Credential,
+        entra::{Entra, Proof},
+    },
     wording::{list, shown_url},
 };
 
@@ -23,6 +26,24 @@ const VARIABLES: [&str; 3] = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDER
 const AUTHORITY: &str = "https://login.microsoftonline.com/";
 /// The same on every machine in Azure.
 const MACHINE: &str = "http://169.254.169.254/";
+
+/// An identity that needs nothing but the environment, for a program without a configuration: `workload_identity`, or
+/// `managed_identity` with `AZURE_CLIENT_ID` where the machine has several. None where `kind` is neither.
+///
+/// # Errors
+///
+/// Every fault there is.
+pub fn identity(kind: &str, environment: &BTreeMap<String, String>) -> Option<Result<Credential, Faults>> {
+    let mut faults = Vec::new();
+    let client_id = given(environment, VARIABLES[1]).map(|id| ("client_id".to_owned(), id.into()));
+    let mut section = Section::new(String::new(), client_id.into_iter().collect(), &mut faults);
+    let entra = match kind {
+        "workload_identity" => workload_identity(&mut section, environment),
+        "managed_identity" => managed_identity(&mut section, environment),
+        _ => return None,
+    };
+    Some(entra.filter(|_| faults.is_empty()).map(Credential::Entra).ok_or(Faults(faults)))
+}
 
 /// `workload_identity`: all of it stands in the environment, where the webhook of Azure Workload Identity puts it.
 pub(super) fn workload_identity(section: &mut Section<'_>, environment: &BTreeMap<String, String>) -> Option<Entra> {

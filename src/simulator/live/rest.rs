@@ -100,10 +100,12 @@ async fn let_in_or_refuse(State(token): State<Arc<SecretString>>, request: Reque
     }
 }
 
+/// As a personal access token, or as one of Entra's.
 fn has_token(request: &Request, token: &SecretString) -> bool {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let decoded = given.and_then(|value| BASE64_STANDARD.decode(value.strip_prefix("Basic ")?).ok());
     decoded.is_some_and(|pair| pair.strip_prefix(b":") == Some(token.expose_secret().as_bytes()))
+        || given.and_then(|value| value.strip_prefix("Bearer ")) == Some(token.expose_secret())
 }
 
 /// What Azure says of a pool that is not there.
