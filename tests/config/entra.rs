@@ -21,7 +21,7 @@ fn read(credential: &str, environment: &[(&str, &str)]) -> Result<Entra, String>
     let settings = folder.load("azp-scaler.toml", &with(credential), &environment)?;
     match &settings.organizations[0].credential {
         Credential::Entra(entra) => Ok(entra.clone()),
-        other => panic!("{other:?}"),
+        other @ Entra::Application { .. } => panic!("{other:?}"),
     }
 }
 
@@ -53,7 +53,7 @@ fn a_client_secret_is_in_a_file_and_its_authority_may_be_another_clouds() {
 fn a_managed_identity_is_the_machines_or_one_of_several() {
     let read = |written: &str, environment: &[(&str, &str)]| match read(written, environment).unwrap() {
         Entra::ManagedIdentity { endpoint, client_id } => (endpoint.to_string(), client_id),
-        other => panic!("{other:?}"),
+        other @ Entra::Application { .. } => panic!("{other:?}"),
     };
     let machine = "http://169.254.169.254/".to_owned();
     assert_eq!(read(r#"{ kind = "managed_identity" }"#, &[]), (machine, None));
