@@ -35,6 +35,12 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{- /* Of the pod of `helm test`, which no Service may find. */ -}}
+{{- define "azp-scaler.testLabels" -}}
+app.kubernetes.io/name: {{ include "azp-scaler.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "azp-scaler.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
