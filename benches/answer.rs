@@ -44,6 +44,7 @@ fn trigger(place: usize) -> Arc<Trigger> {
         priority: 100,
         target: 1,
         activation: 0,
+        keeps_placeholder: false,
         hints: Vec::new(),
     })
 }

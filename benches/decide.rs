@@ -108,6 +108,7 @@ fn triggers(random: &mut fastrand::Rng) -> Vec<Arc<Trigger>> {
             priority: 100,
             target: 1,
             activation: 0,
+            keeps_placeholder: false,
             hints: Vec::new(),
         })
     };

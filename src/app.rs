@@ -22,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     azure_devops::{
-        credential::Credential,
         directory::{AzureDevOps, Polling},
         organization::{BadOrganization, Organization},
     },
@@ -31,7 +30,7 @@ use crate::{
     job_waits,
     metrics::Metrics,
     pools::{Clock, Directory},
-    web::{self, Readiness, Site},
+    web::{self, Hooks, Readiness, Site},
 };
 
 /// How long everything has to stop: Kubernetes grants 30 s.
@@ -114,7 +113,7 @@ impl Scaler {
             AzureDevOps::new(&organizations, polling, settings.rules, settings.headroom, clock, &metrics)
                 .map_err(CantStart::Organizations)?;
         let cluster = Cluster::start(&settings.kubernetes, clock, &metrics);
-        let azure_devops = Arc::new(azure_devops.seeing(cluster.view.clone()));
+        let azure_devops = Arc::new(azure_devops.seeing(cluster.view.clone(), cluster.leads.clone()));
         let directory: Arc<dyn Directory> = azure_devops.clone();
         let certificates = match settings.grpc_tls.clone() {
             Some(files) => Some(Certificates::load(files).await?),
@@ -130,7 +129,8 @@ impl Scaler {
             url: organization.url.clone(),
             namespaces: organization.namespaces.clone(),
         });
-        let organizations = Organizations::new(known.collect());
+        let organizations =
+            Organizations::new(known.collect()).allowing_tokens_without_tls(settings.allow_tokens_without_tls);
         let service = Service::new(
             Arc::clone(&directory),
             organizations.clone(),
@@ -152,6 +152,10 @@ impl Scaler {
             readiness: ready,
             leads: cluster.leads.clone(),
             view: cluster.view.clone(),
+            hooks: settings.hooks_secret.clone().map(|secret| {
+                let names = settings.organizations.iter().map(|organization| Arc::clone(&organization.name));
+                Arc::new(Hooks::new(secret, names, Arc::clone(&directory)))
+            }),
             clock,
         };
         let showing = tokio::spawn(web::serve(http_listener, site, stop_showing.clone()));
@@ -250,16 +254,11 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, 
 }
 
 /// What the edge to Azure needs to know of a configured organisation.
-fn organization(configured: &config::Organization) -> Organization {
+pub(crate) fn organization(configured: &config::Organization) -> Organization {
     Organization {
         name: Arc::clone(&configured.name),
         url: configured.url.to_string(),
-        credential: match &configured.credential {
-            config::Credential::TokenFile(path) => Credential::PersonalAccessTokenFile(path.clone()),
-            config::Credential::TokenVariable { name, token } => {
-                Credential::PersonalAccessTokenVariable { name: name.clone(), token: token.clone() }
-            }
-        },
+        credential: configured.credential.clone(),
         allow_plain_http: configured.allow_plain_http,
         certificate_authority: configured.certificate_authority.clone(),
         proxy: configured.proxy.as_ref().map(ToString::to_string),

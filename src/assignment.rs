@@ -40,9 +40,8 @@ use self::{
     queue::WaitingJobs,
 };
 use crate::{
-    capability::CapabilitySet,
     cluster_view::{InCluster, Trouble},
-    decision::{Decision, Placement, ScaledJobDecision, Settling, Starts, TriggerDecision},
+    decision::{Decision, Gained, Placement, ScaledJobDecision, Settling, Starts, TriggerDecision},
     job_request::RequestId,
     parallel_jobs::{Caps, Each, Report},
     scaling::{self, Counts, Own, OwnAgents, OwnJobs},
@@ -71,8 +70,8 @@ pub struct World<'a> {
     pub starts: &'a [StartsOf],
     /// For each of the [`scaled_jobs`], what the cluster knows of it; or nothing at all.
     pub cluster: &'a [Option<InCluster>],
-    /// For each of the [`scaled_jobs`], what its own agents have been seen to offer; or nothing at all.
-    pub learned: &'a [Option<Arc<CapabilitySet>>],
+    /// For each of the [`scaled_jobs`], what its own agents, or its placeholder, have been seen to offer; or nothing at all.
+    pub learned: &'a [Option<Gained>],
     /// What time it is.
     pub now: Timestamp,
 }

@@ -2,8 +2,11 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
+mod agents;
 mod demo;
 mod help;
+mod placeholder;
+mod pool;
 mod screen;
 mod serve;
 mod signals;
@@ -28,6 +31,10 @@ enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Simulate(simulate::Simulate),
+    #[command(subcommand)]
+    Placeholder(placeholder::Placeholder),
+    #[command(subcommand)]
+    Agents(agents::Agents),
 }
 
 /// How the program ends when it does not end well: one message, and which kind it is.
@@ -58,6 +65,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Simulate(simulate) => simulate.run(),
+        Command::Placeholder(placeholder) => placeholder.run(),
+        Command::Agents(agents) => agents.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,9 @@
 mod address;
 mod credential;
 mod decisions;
+mod entra;
 mod fault;
+mod hooks;
 mod kubernetes;
 mod organizations;
 mod section;
@@ -30,16 +32,19 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
+pub use entra::identity;
 pub use fault::{Fault, Faults};
 pub use kubernetes::KubernetesSettings;
 use section::Section;
 
 use crate::{
-    azure_devops::organization::ParallelJobs, external_scaler::TlsFiles, parallel_jobs::Headroom, pool::Rules,
+    azure_devops::{credential::Credential, organization::ParallelJobs},
+    external_scaler::TlsFiles,
+    parallel_jobs::Headroom,
+    pool::Rules,
     pools::Freshness,
 };
 
@@ -50,8 +55,12 @@ pub struct Settings {
     pub grpc_listen: SocketAddr,
     /// With which certificates, where the connection is private: `[grpc] tls`.
     pub grpc_tls: Option<TlsFiles>,
+    /// Whether triggers may bring tokens of their own over a connection that is not private.
+    pub allow_tokens_without_tls: bool,
     /// Where people and Prometheus reach it: `[http] listen`.
     pub http_listen: SocketAddr,
+    /// The file with the secret that service hooks must bring, where they are let in: `[http] hooks`.
+    pub hooks_secret: Option<PathBuf>,
     /// How the log is written: `[log] format`.
     pub log_format: LogFormat,
     /// The organisations that triggers may name; at least one.
@@ -98,20 +107,6 @@ pub struct Organization {
     pub allow_plain_http: bool,
 }
 
-/// How the program signs in.
-#[derive(Clone, Debug)]
-pub enum Credential {
-    /// A personal access token in a file, which is read again when it changes.
-    TokenFile(PathBuf),
-    /// A personal access token in an environment variable, read once.
-    TokenVariable {
-        /// The variable, for messages.
-        name: String,
-        /// Its value.
-        token: SecretString,
-    },
-}
-
 /// No call of KEDA is answered later, whatever happens.
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 /// A pool that is looked at less often is not looked at.
@@ -138,18 +133,14 @@ impl Settings {
     fn judge(tree: Map<String, Value>, environment: &BTreeMap<String, String>, faults: &mut Vec<Fault>) -> Self {
         let mut root = Section::new(String::new(), tree, faults);
 
-        let (grpc_listen, grpc_tls) = root.section("grpc", |grpc| {
-            grpc.not_yet(
-                "allow_tokens_without_tls",
-                &false.into(),
-                "leave it out, since triggers can't bring tokens of their own",
-            );
+        let (grpc_listen, grpc_tls, allow_tokens_without_tls) = root.section("grpc", |grpc| {
             let tls = grpc.take("tls").and_then(|table| grpc.table("tls", table, tls::read));
-            (grpc.read("listen", values::address), tls)
+            let in_the_clear = grpc.read("allow_tokens_without_tls", values::flag).unwrap_or_default();
+            (grpc.read("listen", values::address), tls, in_the_clear)
         });
-        let http_listen = root.section("http", |http| {
-            http.not_yet("hooks", &Value::Null, "leave it out");
-            http.read("listen", values::address)
+        let (http_listen, hooks_secret) = root.section("http", |http| {
+            let hooks = http.take("hooks").and_then(|table| http.table("hooks", table, hooks::read));
+            (http.read("listen", values::address), hooks)
         });
         let log_format = root.section("log", |log| log.read("format", values::log_format));
         let (freshness, background) = root.section("polling", polling);
@@ -161,7 +152,9 @@ impl Settings {
         Self {
             grpc_listen: grpc_listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 6000))),
             grpc_tls,
+            allow_tokens_without_tls,
             http_listen: http_listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8080))),
+            hooks_secret,
             log_format: log_format.unwrap_or(LogFormat::Json),
             organizations,
             freshness,

@@ -18,7 +18,7 @@ use crate::{
     cluster_view::{InCluster, Trouble},
     parallel_jobs::Each,
     snapshot::Snapshot,
-    trigger::{CapabilitiesFrom, ScaledJobId, Trigger},
+    trigger::{ScaledJobId, Trigger},
 };
 
 /// A pool's decision; as long as nothing changes and `valid_until` has not come, it would be made again just so.
@@ -95,8 +95,8 @@ pub struct TriggerDecision {
     pub scaled_job: u32,
     /// What its agents offer, `parent` included; nothing while it is refused.
     pub capabilities: Arc<CapabilitySet>,
-    /// Those of them that its own agents or its container's environment say, where the trigger leaves that to them.
-    pub gained: Option<Arc<CapabilitySet>>,
+    /// Those of them that somebody else says, where the trigger leaves that to others.
+    pub gained: Option<Gained>,
     /// Jobs given to it (A).
     pub given: u32,
     /// Agents that are to be started for them.
@@ -113,12 +113,18 @@ impl TriggerDecision {
         if is_among(&self.trigger.capabilities) || !is_among(&self.capabilities) {
             return None;
         }
-        match (self.gained.as_deref().is_some_and(is_among), self.trigger.capabilities_from) {
-            (false, _) => Some(Origin::Parent),
-            (true, CapabilitiesFrom::Environment) => Some(Origin::Environment),
-            (true, _) => Some(Origin::Learned),
-        }
+        let gained = self.gained.as_ref().filter(|gained| is_among(&gained.capabilities));
+        Some(gained.map_or(Origin::Parent, |gained| gained.origin))
     }
+}
+
+/// Capabilities that a trigger does not declare, and who says them.
+#[derive(Clone, Debug)]
+pub struct Gained {
+    /// What is said.
+    pub capabilities: Arc<CapabilitySet>,
+    /// By whom.
+    pub origin: Origin,
 }
 
 /// Where a capability comes from that is not declared.
@@ -130,6 +136,8 @@ pub enum Origin {
     Environment,
     /// What own agents have registered with.
     Learned,
+    /// The placeholder that stands for its agents, while none of them has been seen.
+    Placeholder,
 }
 
 impl Origin {
@@ -140,6 +148,7 @@ impl Origin {
             Self::Parent => "parent",
             Self::Environment => "environment",
             Self::Learned => "learned",
+            Self::Placeholder => "placeholder",
         }
     }
 
@@ -150,6 +159,7 @@ impl Origin {
             Self::Parent => "from its `parent`",
             Self::Environment => "from its container's environment",
             Self::Learned => "learned from its agents",
+            Self::Placeholder => "from its placeholder",
         }
     }
 }
@@ -370,12 +380,14 @@ pub enum AgentState {
     Disabled,
     /// Has no session with Azure.
     Offline,
+    /// Stands for agents that do not run.
+    Placeholder,
 }
 
 impl AgentState {
     /// All states, for metrics.
-    pub const ALL: [Self; 6] =
-        [Self::Idle, Self::Busy, Self::Spent, Self::NotTakingJobs, Self::Disabled, Self::Offline];
+    pub const ALL: [Self; 7] =
+        [Self::Idle, Self::Busy, Self::Spent, Self::NotTakingJobs, Self::Disabled, Self::Offline, Self::Placeholder];
 
     /// The state's name in the API, on the page and as a metric's label.
     #[must_use]
@@ -387,6 +399,7 @@ impl AgentState {
             Self::NotTakingJobs => "not-taking-jobs",
             Self::Disabled => "disabled",
             Self::Offline => "offline",
+            Self::Placeholder => "placeholder",
         }
     }
 }

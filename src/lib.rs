@@ -43,6 +43,7 @@ pub mod azure_devops;
 pub mod builtin;
 pub mod capability;
 pub mod caseless;
+pub mod cleaning;
 pub mod cli;
 pub mod cluster_view;
 pub mod cluster_watch;
@@ -57,6 +58,7 @@ pub mod job_waits;
 pub mod kubernetes;
 pub mod metrics;
 pub mod parallel_jobs;
+pub mod placeholder;
 #[cfg(feature = "planted-faults")]
 pub mod planted;
 pub mod pool;

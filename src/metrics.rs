@@ -7,8 +7,11 @@ mod cluster;
 mod grpc;
 mod starts;
 
+use std::collections::HashMap;
+
 use prometheus::{
-    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
+    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    core::{Collector, MetricVec, MetricVecBuilder},
 };
 
 pub use cluster::Cluster;
@@ -57,6 +60,10 @@ pub struct Metrics {
     pub azure_rate_limit_remaining: IntGaugeVec,
     /// For how long Azure DevOps asked for patience.
     pub azure_throttled_seconds_total: CounterVec,
+    /// Service hooks of Azure DevOps by what became of them.
+    pub hooks_total: IntCounterVec,
+    /// Until when a credential is valid, where that is known.
+    pub credential_valid_until_timestamp_seconds: IntGaugeVec,
     /// KEDA's calls.
     pub grpc: Grpc,
     /// The cluster's view.
@@ -154,11 +161,36 @@ impl Metrics {
                 )
                 .expect("names and labels are valid"),
             ),
+            hooks_total: counter(
+                "hooks_total",
+                "Service hooks of Azure DevOps by outcome; without an organization where none is known to be meant.",
+                &["organization", "outcome"],
+            ),
+            credential_valid_until_timestamp_seconds: gauge(
+                "credential_valid_until_timestamp_seconds",
+                "Until when the token of Microsoft Entra is valid that is used now; it is renewed ahead of that, as long as \
+                 the organization is asked. Absent for personal access tokens, which don't tell.",
+                &["organization"],
+            ),
             grpc: Grpc::new(&registry),
             cluster: Cluster::new(&registry),
             starts: Starts::new(&registry),
             registry,
         }
+    }
+
+    /// Forgets an organisation that nobody asks about any more, in all that is counted as it happens.
+    pub fn forget(&self, organization: &str) {
+        forget(&self.job_wait_seconds, organization);
+        forget(&self.parallel_jobs_limit, organization);
+        forget(&self.parallel_jobs_used, organization);
+        forget(&self.azure_requests_total, organization);
+        forget(&self.azure_request_duration_seconds, organization);
+        forget(&self.azure_rate_limit_remaining, organization);
+        forget(&self.azure_throttled_seconds_total, organization);
+        forget(&self.credential_valid_until_timestamp_seconds, organization);
+        forget(&self.starts.failures_total, organization);
+        forget(&self.starts.agent_start_seconds, organization);
     }
 
     /// The registry, for the page that Prometheus reads.
@@ -171,6 +203,20 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Removes what is labelled with an organisation.
+fn forget<T: MetricVecBuilder>(metric: &MetricVec<T>, organization: &str) {
+    for family in metric.collect() {
+        for labelled in family.get_metric() {
+            let labels: HashMap<&str, &str> =
+                labelled.get_label().iter().map(|label| (label.name(), label.value())).collect();
+            if labels.get("organization") == Some(&organization) {
+                // It is there, unless somebody else has just removed it.
+                let _ = metric.remove(&labels);
+            }
+        }
     }
 }
 

@@ -242,6 +242,12 @@ impl Pool {
         self.known.take_answer(trigger, now)
     }
 
+    /// Whether the cluster shows a ScaledJob; nothing where it is not seen.
+    #[must_use]
+    pub fn shows(&self, id: &ScaledJobId) -> Option<bool> {
+        self.view.as_ref().map(|view| view.scaled_jobs.contains_key(id))
+    }
+
     /// The decision in force, if anybody has asked.
     #[must_use]
     pub fn current(&self) -> Option<&Arc<Decision>> {
@@ -355,7 +361,7 @@ impl Pool {
                     held: trust.held(),
                     starts: &breakers.starts(&scaled_jobs, on_its_way, now),
                     cluster: &cluster,
-                    learned: &learned.of(&scaled_jobs),
+                    learned: &learned.of(&scaled_jobs, &triggers, &snapshot.agents),
                     now,
                 })
             };

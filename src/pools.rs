@@ -18,9 +18,11 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use tokio::{sync::watch, time::Instant};
+use url::Url;
 
-use crate::{caseless::Caseless, cluster_watch::View, pool::Pool, snapshot::Snapshot};
+use crate::{caseless::Caseless, cluster_watch::View, pool::Pool, snapshot::Snapshot, trigger::TriggerId};
 
 /// The time, read from one monotonic clock that was set once by the wall clock at the start: it never jumps, and stands
 /// still where a test pauses time.
@@ -45,6 +47,9 @@ impl Clock {
     }
 }
 
+/// A pool is in use, and looked at in the background, for this long after a question.
+pub const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
+
 /// How a trigger names its pool.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PoolSelector {
@@ -61,6 +66,28 @@ impl fmt::Display for PoolSelector {
             Self::Id(id) => write!(f, "{id}"),
         }
     }
+}
+
+/// A token that a trigger brings along, and the one place that it is for.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// The organisation's or collection's address.
+    pub url: Url,
+    /// A personal access token.
+    pub token: SecretString,
+    /// Whose it is.
+    pub by: TriggerId,
+}
+
+/// Whether two addresses are one organisation's. One with a name, a password, a query or a fragment is nobody's.
+#[must_use]
+pub fn same_place(one: &Url, other: &Url) -> bool {
+    let place = |url: &Url| {
+        let bare =
+            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        bare.then(|| (url.origin(), url.path().trim_end_matches('/').to_ascii_lowercase()))
+    };
+    place(one).is_some_and(|one| place(other) == Some(one))
 }
 
 /// Why nothing is known of a pool. `message` is for the user, whole: it names the organisation, the pool, what Azure said
@@ -126,6 +153,8 @@ pub struct Look {
     pub asking_since: Option<Instant>,
     /// Rounds that have ended, well or not.
     pub rounds_ended: u64,
+    /// How long a snapshot stays fresh at present, where that is longer than usual: the budget of requests is short.
+    pub fresh_for: Duration,
 }
 
 /// How long answers may take and how old they may be: the section `[polling]`.
@@ -155,7 +184,17 @@ pub struct Desk {
     pool: Mutex<Pool>,
     view: watch::Receiver<View>,
     look: watch::Receiver<Look>,
-    questions: watch::Sender<Timestamp>,
+    questions: watch::Sender<Questions>,
+    placeholder_trouble: Mutex<Option<Arc<str>>>,
+}
+
+/// What was wanted of a poller so far; changes whenever somebody wants a newer snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Questions {
+    /// When the last question was asked, or the desk was opened.
+    pub last: Timestamp,
+    /// How often Azure itself has said that there is news.
+    pub wakes: u64,
 }
 
 /// The poller's side of a [`Desk`].
@@ -163,8 +202,8 @@ pub struct Desk {
 pub struct Publisher {
     /// Where it lays what it knows.
     pub look: watch::Sender<Look>,
-    /// Changes whenever somebody wants a newer snapshot; holds when that was last.
-    pub questions: watch::Receiver<Timestamp>,
+    /// What is wanted of it.
+    pub questions: watch::Receiver<Questions>,
 }
 
 impl Desk {
@@ -180,8 +219,9 @@ impl Desk {
         view: watch::Receiver<View>,
     ) -> (Arc<Self>, Publisher) {
         let (look_sender, look) = watch::channel(Look::default());
-        let (questions, asked) = watch::channel(clock.now());
-        let desk = Self { organization, id, name, clock, freshness, pool: Mutex::new(pool), view, look, questions };
+        let (questions, asked) = watch::channel(Questions { last: clock.now(), wakes: 0 });
+        let (pool, placeholder_trouble) = (Mutex::new(pool), Mutex::default());
+        let desk = Self { organization, id, name, clock, freshness, pool, view, look, questions, placeholder_trouble };
         (Arc::new(desk), Publisher { look: look_sender, questions: asked })
     }
 
@@ -191,10 +231,10 @@ impl Desk {
         self.clock.now()
     }
 
-    /// When somebody last wanted a newer snapshot, or the desk was opened.
+    /// Whether somebody has asked of late; else nobody is served by another look.
     #[must_use]
-    pub fn last_question(&self) -> Timestamp {
-        *self.questions.borrow()
+    pub fn is_in_use(&self) -> bool {
+        self.questions.borrow().is_in_use(self.now())
     }
 
     /// The pool's triggers, memory and decision; it sees the cluster as it is now. Held for a computation only, never while
@@ -211,9 +251,34 @@ impl Desk {
         self.look.clone()
     }
 
+    /// Why placeholders are not kept as they should be, with the mend.
+    #[must_use]
+    pub fn placeholder_trouble(&self) -> Option<Arc<str>> {
+        self.placeholder_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes why placeholders are not kept as they should be, or that they are.
+    pub fn note_placeholder_trouble(&self, trouble: Option<Arc<str>>) {
+        *self.placeholder_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// How long a snapshot stays fresh at present, and whether that is longer than usual.
+    #[must_use]
+    pub fn fresh_for(&self) -> (Duration, bool) {
+        let (usual, now) = (self.freshness.fresh_for, self.look.borrow().fresh_for);
+        (usual.max(now), now > usual)
+    }
+
     /// Asks the poller for a newer snapshot, without waiting for it.
     pub fn nudge(&self) {
-        self.questions.send_replace(self.now());
+        self.questions.send_modify(|questions| questions.last = self.clock.now());
+    }
+
+    /// Tells the poller that there is news, if the pool is in use. That is no question: it does not keep the pool in use.
+    pub fn wake(&self) {
+        if self.is_in_use() {
+            self.questions.send_modify(|questions| questions.wakes += 1);
+        }
     }
 
     /// A snapshot to answer from: one that is fresh, or the one that a round of requests brings within the time allowed,
@@ -227,8 +292,9 @@ impl Desk {
         let asked = self.now();
         let (awaited, patience, late) = {
             let seen = look.borrow_and_update();
-            let is_fresh =
-                |known: &Snapshot| age(known, asked) <= self.freshness.fresh_for && !planted!(NothingIsFresh);
+            let is_fresh = |known: &Snapshot| {
+                age(known, asked) <= self.freshness.fresh_for.max(seen.fresh_for) && !planted!(NothingIsFresh)
+            };
             if let Some(snapshot) = seen.snapshot.as_ref().filter(|known| is_fresh(known)) {
                 return Ok(Arc::clone(snapshot));
             }
@@ -281,6 +347,14 @@ impl Desk {
     }
 }
 
+impl Questions {
+    /// Whether the pool is in use.
+    #[must_use]
+    pub fn is_in_use(&self, now: Timestamp) -> bool {
+        now.duration_since(self.last) < IN_USE_FOR
+    }
+}
+
 fn age(snapshot: &Snapshot, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(snapshot.taken_at)).unwrap_or_default()
 }
@@ -292,6 +366,9 @@ pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Arc<Desk>, Arc<Failure
 pub trait Directory: Send + Sync + 'static {
     /// The desk of a configured organisation's pool. Azure is asked whether the pool exists the first time only.
     fn open<'a>(&'a self, organization: &'a str, pool: &'a PoolSelector) -> Opening<'a>;
+
+    /// The desk of a pool that is reached with a trigger's own token. Triggers share it if they bring the same one.
+    fn open_with<'a>(&'a self, brought: &'a Brought, pool: &'a PoolSelector) -> Opening<'a>;
 
     /// All pools in use, in a stable order.
     fn desks(&self) -> Vec<Arc<Desk>>;

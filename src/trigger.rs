@@ -70,6 +70,8 @@ pub struct Trigger {
     pub target: u32,
     /// The trigger is active while its value is above this.
     pub activation: u32,
+    /// Whether a placeholder is kept registered that offers the same.
+    pub keeps_placeholder: bool,
     /// What its author should know.
     pub hints: Vec<String>,
 }

@@ -5,13 +5,15 @@
 //!                          │          └────▶ page (HTML)
 //!                          └──▶ exposition (Prometheus)
 //! [View] (of the cluster) ──▶ report
+//! Azure DevOps ──POST──▶ hooks ──wake──▶ [Desk](crate::pools::Desk)
 //! ```
 //!
-//! Reads desks and never asks Azure; changes nothing. Whether the process lives and is ready does not depend on Azure:
+//! Reads desks and never asks Azure; changes nothing, but that service hooks wake pollers. Whether the process lives and is ready does not depend on Azure:
 //! a scaler that can't reach it must go on saying so.
 
 mod api;
 mod exposition;
+mod hooks;
 mod page;
 mod report;
 mod seen;
@@ -29,9 +31,10 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     middleware::map_response,
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use jiff::Timestamp;
+use prometheus::IntCounterVec;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -44,6 +47,7 @@ use crate::{
     pools::{Clock, Directory},
 };
 use exposition::Exposition;
+pub use hooks::Hooks;
 use seen::PoolSeen;
 use start_times::StartTimes;
 
@@ -59,6 +63,8 @@ pub struct Site {
     pub leads: watch::Receiver<bool>,
     /// What is known of the cluster.
     pub view: watch::Receiver<View>,
+    /// Service hooks of Azure DevOps, where they are let in.
+    pub hooks: Option<Arc<Hooks>>,
     /// The process's clock.
     pub clock: Clock,
 }
@@ -88,7 +94,13 @@ impl Readiness {
 /// Serves the pages until it is stopped; returns when the last answer under way has been given or given up, a few seconds
 /// later at most.
 pub async fn serve(listener: TcpListener, site: Site, stop: CancellationToken) {
-    server::serve(listener, router(site), stop).await;
+    let hooks = site.hooks.clone();
+    let waking = async {
+        if let Some(hooks) = hooks {
+            hooks.wake_pollers(stop.clone()).await;
+        }
+    };
+    tokio::join!(server::serve(listener, router(site), stop.clone()), waking);
 }
 
 /// Why a replica that could answer is not asked.
@@ -105,6 +117,8 @@ struct Shared {
     readiness: watch::Receiver<Readiness>,
     leads: watch::Receiver<bool>,
     view: watch::Receiver<View>,
+    hooks: Option<Arc<Hooks>>,
+    hooks_total: IntCounterVec,
     clock: Clock,
     started_at: Timestamp,
     turns: Arc<Semaphore>,
@@ -137,12 +151,13 @@ const HEADERS: [(HeaderName, &str); 3] = [
 
 /// The pages, without connections.
 pub fn router(site: Site) -> Router {
-    let Site { directory, metrics, readiness, leads, view, clock } = site;
-    let starts = metrics.starts.clone();
+    let Site { directory, metrics, readiness, leads, view, hooks, clock } = site;
+    let (starts, hooks_total) = (metrics.starts.clone(), metrics.hooks_total.clone());
     let exposition = Exposition::new(metrics);
     let turns = Arc::new(Semaphore::new(TURNS));
     let started_at = clock.now();
-    let shared = Arc::new(Shared { directory, exposition, starts, readiness, leads, view, clock, started_at, turns });
+    let shared =
+        Shared { directory, exposition, starts, readiness, leads, view, hooks, hooks_total, clock, started_at, turns };
     Router::new()
         .route("/", get(status_page))
         .route("/style.css", get(style))
@@ -152,10 +167,11 @@ pub fn router(site: Site) -> Router {
         .route("/api/v1/pools", get(api::pools))
         .route("/api/v1/triggers", get(api::triggers))
         .route("/api/v1/jobs", get(api::jobs))
+        .route(hooks::PATH, post(hooks::receive))
         .fallback(not_found)
-        .method_not_allowed_fallback(only_get)
+        .method_not_allowed_fallback(another_method)
         .layer(map_response(with_headers))
-        .with_state(shared)
+        .with_state(Arc::new(shared))
 }
 
 async fn with_headers(mut response: Response) -> Response {
@@ -236,11 +252,16 @@ async fn not_found(uri: Uri) -> Response {
     (StatusCode::NOT_FOUND, "There is no such page. The status page is at /\n").into_response()
 }
 
-async fn only_get(uri: Uri) -> Response {
+async fn another_method(uri: Uri) -> Response {
     if is_api(&uri) {
         return api::only_get();
     }
-    (StatusCode::METHOD_NOT_ALLOWED, "Ask with GET or HEAD.\n").into_response()
+    let mend = if uri.path() == hooks::PATH {
+        "Azure DevOps sends service hooks here, with POST.\n"
+    } else {
+        "Ask with GET or HEAD.\n"
+    };
+    (StatusCode::METHOD_NOT_ALLOWED, mend).into_response()
 }
 
 fn is_api(uri: &Uri) -> bool {

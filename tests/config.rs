@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "config/entra.rs"]
+mod entra;
 #[path = "config/faults.rs"]
 mod faults;
 #[path = "config/sources.rs"]

@@ -6,12 +6,16 @@
 mod announced;
 #[path = "external_scaler/calls.rs"]
 mod calls;
+#[path = "shared/certificates.rs"]
+mod certificates;
 #[path = "external_scaler/limits.rs"]
 mod limits;
 #[path = "external_scaler/matching.rs"]
 mod matching;
 #[path = "external_scaler/metadata.rs"]
 mod metadata;
+#[path = "external_scaler/own_tokens.rs"]
+mod own_tokens;
 #[path = "external_scaler/private.rs"]
 mod private;
 #[path = "external_scaler/streams.rs"]

@@ -2,10 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "program/agents.rs"]
+mod agents;
+#[path = "shared/certificates.rs"]
+mod certificates;
 #[path = "program/demo.rs"]
 mod demo;
+#[path = "shared/private.rs"]
+mod private;
+#[path = "program/proxy.rs"]
+mod proxy;
 #[path = "program/readme.rs"]
 mod readme;
+#[path = "program/secrets.rs"]
+mod secrets;
 #[path = "program/serve.rs"]
 mod serve;
 #[path = "program/simulate.rs"]

@@ -8,6 +8,8 @@ mod api;
 mod cluster;
 #[path = "web/connections.rs"]
 mod connections;
+#[path = "web/hooks.rs"]
+mod hooks;
 #[path = "web/metrics.rs"]
 mod metrics;
 #[path = "web/page.rs"]

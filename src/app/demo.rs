@@ -13,8 +13,8 @@ use tonic::transport::Endpoint;
 
 use super::{CantStart, Scaler};
 use crate::{
-    azure_devops::organization::ParallelJobs,
-    config::{Credential, KubernetesSettings, LogFormat, Organization, Settings},
+    azure_devops::{credential::Credential, organization::ParallelJobs},
+    config::{KubernetesSettings, LogFormat, Organization, Settings},
     decision::Decision,
     parallel_jobs::Headroom,
     pool::Rules,
@@ -116,13 +116,15 @@ fn settings(world: &LiveWorld, token: SecretString) -> Settings {
     let url = world.organization_url().parse().expect("the simulated organization's address is a URL");
     Settings {
         grpc_tls: None,
+        allow_tokens_without_tls: false,
         grpc_listen: LOOPBACK,
         http_listen: LOOPBACK,
+        hooks_secret: None,
         log_format: LogFormat::Text,
         organizations: vec![Organization {
             name: demo::ORGANIZATION.into(),
             url,
-            credential: Credential::TokenVariable { name: "AZP_TOKEN".to_owned(), token },
+            credential: Credential::PersonalAccessTokenVariable { name: "AZP_TOKEN".to_owned(), token },
             namespaces: vec!["*".to_owned()],
             parallel_jobs: ParallelJobs::Auto,
             certificate_authority: None,

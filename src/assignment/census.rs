@@ -12,6 +12,7 @@ use crate::{
     agent::Agent,
     decision::{AgentStanding, AgentState, Placement},
     job_request::{JobRequest, ReservedAgent},
+    placeholder::is_placeholder,
     snapshot::Snapshot,
 };
 
@@ -69,7 +70,8 @@ impl Census {
             own: vec![Own::default(); takes_jobs_on.len()],
             valid_until: None,
         };
-        let owner: Vec<Option<u32>> = snapshot.agents.iter().map(|agent| owners.of(&agent.name)).collect();
+        let owner: Vec<Option<u32>> =
+            snapshot.agents.iter().map(|agent| owners.of(&agent.name).filter(|_| !is_placeholder(agent))).collect();
         let place: HashMap<i64, usize> =
             snapshot.agents.iter().enumerate().map(|(place, agent)| (agent.id, place)).collect();
         let mut holds_job = vec![false; snapshot.agents.len()];
@@ -114,6 +116,7 @@ impl Census {
             let is_dead = owners.is_dead(&agent.name, owner[place]);
             let state = match agent {
                 _ if is_dead => AgentState::Offline,
+                _ if is_placeholder(agent) => AgentState::Placeholder,
                 Agent { online: false, .. } if !planted!(OfflineIsCapacity) => AgentState::Offline,
                 _ if busy => AgentState::Busy,
                 Agent { last_completed, assigned, .. }
@@ -144,7 +147,7 @@ impl Census {
                     own.others += 1;
                     own.idle += 1;
                 }
-                AgentState::Offline => own.others += 1,
+                AgentState::Offline | AgentState::Placeholder => own.others += 1,
             }
         }
         census

@@ -8,7 +8,7 @@ use crate::{
     capability::CapabilitySet,
     caseless::Caseless,
     cluster_view::ScaledJobView,
-    decision::{Refusal, TriggerDecision},
+    decision::{Gained, Origin, Refusal, TriggerDecision},
     scaling,
     trigger::{CapabilitiesFrom, ScaledJobId, Trigger},
 };
@@ -37,13 +37,14 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
     let gained = |trigger: &Trigger, scaled_job: u32| match trigger.capabilities_from {
         CapabilitiesFrom::Declared => None,
         CapabilitiesFrom::Learned => world.learned.get(scaled_job as usize).cloned().flatten(),
-        CapabilitiesFrom::Environment => in_cluster(scaled_job).map(|cluster| Arc::clone(&cluster.view.environment)),
+        CapabilitiesFrom::Environment => in_cluster(scaled_job)
+            .map(|cluster| Gained { capabilities: Arc::clone(&cluster.view.environment), origin: Origin::Environment }),
     };
     let offered = |trigger: &Trigger, scaled_job: u32| {
         if let Some(clash) = clashes.get(&scaled_job) {
             return Err(clash.clone());
         }
-        let gained = gained(trigger, scaled_job);
+        let gained = gained(trigger, scaled_job).map(|gained| gained.capabilities);
         let Some(parent) = &trigger.parent else {
             let declared = &trigger.capabilities;
             return Ok(gained.map_or_else(|| Arc::clone(declared), |gained| Arc::new(declared.over(&gained))));

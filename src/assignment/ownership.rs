@@ -121,6 +121,7 @@ mod tests {
             priority: 100,
             target: 1,
             activation: 0,
+            keeps_placeholder: false,
             hints: Vec::new(),
         }
     }

@@ -1,20 +1,22 @@
 //! The REST interface of one organisation: a few questions, each answered by the domain's types or by a failure.
 //!
 //! Redirects are not followed, answers are bounded in size and time, and what is not the answer that was asked for is a
-//! failure, never an empty queue. Where Azure asks for patience, the client remembers until when, for all its users:
-//! limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
+//! failure, never an empty queue. Where Azure asks for patience, the client remembers until when, for all its users, and
+//! every request is taken out of one [`budget`](super::budget): limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
 //! of this edge.
 
+mod registrations;
+
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use reqwest::{
-    StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
+    RequestBuilder, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::block_in_place,
@@ -23,22 +25,23 @@ use tokio::{
 use url::Url;
 
 use super::{
-    credential::Credential,
+    budget::{Budget, Heard, stretched},
     decode::{self, AgentReader, Limit, NotTheAnswer, ParallelJobs, PoolReference},
     failure::{Request, class_of},
     organization::{BadOrganization, Organization},
+    sign_in::{Authorization, SignIn},
 };
 use crate::{
     agent::Agent,
     caseless::Caseless,
     job_request::Parallelism,
     metrics::Metrics,
-    pools::{Failure, FailureClass, PoolSelector},
+    pools::{Clock, Failure, FailureClass, PoolSelector},
     snapshot::Queue,
 };
 
-/// Larger answers are refused, packed or not.
-const LARGEST_ANSWER: usize = 256 << 20;
+/// Larger answers are refused, packed or not: 10,000 job requests are 23 MB.
+const LARGEST_ANSWER: usize = 64 << 20;
 /// However long Azure asks to wait, no longer than this.
 const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 
@@ -47,13 +50,12 @@ const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 pub struct Client {
     organization: Arc<str>,
     base: Url,
-    credential: Credential,
+    sign_in: SignIn,
     http: reqwest::Client,
     metrics: Metrics,
     /// Until when Azure asks for patience.
     patience: Mutex<Option<Instant>>,
-    /// The token that Azure refused last.
-    refused: Mutex<Option<SecretString>>,
+    budget: Mutex<Budget>,
 }
 
 /// The parts of the interface, as the metrics call them.
@@ -62,14 +64,9 @@ enum Endpoint {
     Pools,
     JobRequests,
     Agents,
+    Registrations,
     ResourceUsage,
     ResourceLimits,
-}
-
-/// A token as it was sent.
-struct Sent {
-    token: SecretString,
-    header: SecretString,
 }
 
 impl Client {
@@ -78,19 +75,13 @@ impl Client {
     /// # Errors
     ///
     /// When a setting is wrong.
-    pub fn new(organization: &Organization, metrics: Metrics) -> Result<Self, BadOrganization> {
+    pub fn new(organization: &Organization, clock: Clock, metrics: Metrics) -> Result<Self, BadOrganization> {
         let bad = |fault| BadOrganization { organization: Arc::clone(&organization.name), fault };
         let base = organization.base().map_err(bad)?;
         let http = organization.http_client(&base).map_err(bad)?;
-        Ok(Self {
-            organization: Arc::clone(&organization.name),
-            base,
-            credential: organization.credential.clone(),
-            http,
-            metrics,
-            patience: Mutex::default(),
-            refused: Mutex::default(),
-        })
+        let sign_in = SignIn::new(&organization.credential, &http, &organization.name, clock, &metrics);
+        let organization = Arc::clone(&organization.name);
+        Ok(Self { organization, base, sign_in, http, metrics, patience: Mutex::default(), budget: Mutex::default() })
     }
 
     /// The organisation's name.
@@ -145,6 +136,16 @@ impl Client {
         self.ask(Endpoint::Agents, &what, url, |body| reader.read(body)).await
     }
 
+    /// The token at present, for a program that signs in by itself.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn token(&self) -> Result<SecretString, Failure> {
+        let with = self.sign_in.authorization().await;
+        with.map(|with| with.token).map_err(|denial| self.request("the token").unsigned(&denial))
+    }
+
     /// The parallel jobs of the organisation: what may run and what runs, on agents of one's own.
     ///
     /// # Errors
@@ -178,17 +179,41 @@ impl Client {
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// Whether there is a token that Azure has not refused last time.
+    /// Why nothing may be asked now, if so: Azure asks for patience, or the budget is spent.
+    pub(super) fn too_early(&self, what: &str) -> Option<Failure> {
+        let patience = self.patience_left().map(|left| self.request(what).too_early(left));
+        patience.or_else(|| self.budget().wait(Instant::now()).map(|wait| self.request(what).over_budget(wait)))
+    }
+
+    /// Whether only what somebody waits for is to be asked.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.budget().is_scarce(Instant::now())
+    }
+
+    /// A time that grows from the usual to the longest as the budget shrinks.
+    pub(super) fn stretched(&self, usual: Duration, longest: Duration) -> Duration {
+        stretched(usual, longest, self.budget().left(Instant::now()))
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is a credential that was not refused last time.
     pub async fn has_another_token(&self) -> bool {
-        let Ok(token) = self.credential.token().await else { return false };
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.as_ref().is_none_or(|refused| refused.expose_secret() != token.expose_secret())
+        self.sign_in.has_another().await
+    }
+
+    /// Whether the credential was refused, and is not shown again for a while unless it changes.
+    #[must_use]
+    pub fn is_let_be(&self) -> bool {
+        self.sign_in.is_let_be()
     }
 
     /// Names what is asked for, for a failure's message.
     pub(super) fn request<'a>(&'a self, what: &'a str) -> Request<'a> {
-        let Self { organization, base, credential, .. } = self;
-        Request { what, organization, url: base.as_str(), credential }
+        let Self { organization, base, sign_in, .. } = self;
+        Request { what, organization, url: base.as_str(), credential: sign_in.credential(), manages: false }
     }
 
     /// The address of a part of the interface.
@@ -200,16 +225,60 @@ impl Client {
         url
     }
 
-    /// Asks, reads and counts.
+    /// Asks.
     async fn ask<T>(
         &self,
         endpoint: Endpoint,
         what: &str,
         url: Url,
+        read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
+    ) -> Result<T, Failure> {
+        self.send(endpoint, self.request(what), self.http.get(url), read).await
+    }
+
+    /// Signs in and sends. What Azure refuses to take is sent once more where there is another credential.
+    async fn send<T>(
+        &self,
+        endpoint: Endpoint,
+        request: Request<'_>,
+        message: RequestBuilder,
+        mut read: impl FnMut(&[u8]) -> Result<T, NotTheAnswer>,
+    ) -> Result<T, Failure> {
+        let with = self.sign_in.authorization().await.map_err(|denial| request.unsigned(&denial))?;
+        // A token that may not ask for licences, or manage agents, may be good for all else.
+        let is_refused = |answer: &Result<T, Failure>| {
+            let is_refused = answer.as_ref().is_err_and(|failure| failure.class == FailureClass::NotSignedIn);
+            is_refused && !endpoint.is_about_licences() && !request.manages
+        };
+        let again = message.try_clone();
+        let mut answer = self.send_with(&with, endpoint, request, message, &mut read).await;
+        if is_refused(&answer)
+            && let Some(again) = again
+            && let Some(another) = self.sign_in.another(&with).await
+        {
+            answer = self.send_with(&another, endpoint, request, again, &mut read).await;
+            if is_refused(&answer) {
+                self.sign_in.refused(&another);
+            }
+        }
+        if answer.is_ok() {
+            self.sign_in.accepted();
+        }
+        answer
+    }
+
+    /// Sends, reads and counts.
+    async fn send_with<T>(
+        &self,
+        with: &Authorization,
+        endpoint: Endpoint,
+        request: Request<'_>,
+        message: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         let started = Instant::now();
-        let answer = self.exchange(endpoint, self.request(what), url, read).await;
+        self.budget().take(started).map_err(|wait| request.over_budget(wait))?;
+        let answer = self.exchange(with, endpoint, request, message, read).await;
         let (organization, endpoint) = (&*self.organization, endpoint.label());
         let outcome = answer.as_ref().map_or_else(|failure| failure.class.label(), |_| "ok");
         let Metrics { azure_requests_total: total, azure_request_duration_seconds: duration, .. } = &self.metrics;
@@ -221,32 +290,26 @@ impl Client {
 
     async fn exchange<T>(
         &self,
+        with: &Authorization,
         endpoint: Endpoint,
         request: Request<'_>,
-        url: Url,
+        message: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
-        let token = self.credential.token().await.map_err(|reason| {
-            self.remember_refused(None);
-            request.without_token(&reason)
-        })?;
-        let message = self.http.get(url).header(ACCEPT, endpoint.accept());
-        let message = message.basic_auth("", Some(token.expose_secret())).build();
-        let message = message.map_err(|error| request.unanswered(error))?;
-        let header = message.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let header = header.and_then(|value| value.strip_prefix("Basic ")).unwrap_or_default().into();
-        let sent = Sent { token, header };
-
-        let mut response = self.http.execute(message).await.map_err(|error| request.unanswered(error))?;
+        let message = message.header(ACCEPT, endpoint.accept()).header(AUTHORIZATION, with.header.clone());
+        let mut response = message.send().await.map_err(|error| request.unanswered(error))?;
         let status = response.status();
-        let number = |name: &str| -> Option<u64> { response.headers().get(name)?.to_str().ok()?.trim().parse().ok() };
-        if let Some(remaining) = number("x-ratelimit-remaining") {
+        let Heard { patience, remaining, left, lasts } = Heard::read(response.headers());
+        if let Some(remaining) = remaining {
             let gauge = self.metrics.azure_rate_limit_remaining.with_label_values(&[&*self.organization]);
-            gauge.set(remaining.try_into().unwrap_or(i64::MAX));
+            #[expect(clippy::cast_possible_truncation, reason = "whole units are enough")]
+            gauge.set(remaining as i64);
         }
-        let retry_after = number(RETRY_AFTER.as_str());
-        if let Some(seconds) = retry_after {
-            self.be_patient(Duration::from_secs(seconds));
+        if let Some(left) = left {
+            self.budget().hear(left, lasts, Instant::now());
+        }
+        if let Some(patience) = patience {
+            self.be_patient(patience);
         }
         let is_html =
             response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
@@ -259,17 +322,13 @@ impl Client {
         }
 
         let is_html = is_html || body.trim_ascii_start().starts_with(b"<");
-        match class_of(status, is_html, retry_after.is_some()) {
+        match class_of(status, is_html, patience.is_some()) {
             Some(class) => {
                 let class = if endpoint.is_absent(status) { FailureClass::NotFound } else { class };
-                // A token that may not ask for licences may be good for all else.
-                if class == FailureClass::NotSignedIn && !endpoint.is_about_licences() {
-                    self.remember_refused(Some(&sent.token));
-                }
-                let said = decode::refusal(&body).map(|said| sent.hide(&said));
+                let said = decode::refusal(&body).map(|said| with.hide(&said));
                 Err(request.refused(class, status, said.as_deref()))
             }
-            None => apart(|| read(&body)).map_err(|reason| request.misread(&sent.hide(&reason.to_string()))),
+            None => apart(|| read(&body)).map_err(|reason| request.misread(&with.hide(&reason.to_string()))),
         }
     }
 
@@ -281,10 +340,6 @@ impl Client {
         let throttled = self.metrics.azure_throttled_seconds_total.with_label_values(&[&*self.organization]);
         throttled.inc_by(added.as_secs_f64());
         *patience = (*patience).max(Some(until));
-    }
-
-    fn remember_refused(&self, token: Option<&SecretString>) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = token.cloned();
     }
 }
 
@@ -302,6 +357,7 @@ impl Endpoint {
             Self::Pools => "pools",
             Self::JobRequests => "job-requests",
             Self::Agents => "agents",
+            Self::Registrations => "registrations",
             Self::ResourceUsage => "resource-usage",
             Self::ResourceLimits => "resource-limits",
         }
@@ -310,7 +366,7 @@ impl Endpoint {
     /// The kind and version of the answer that is asked for.
     fn accept(self) -> &'static str {
         match self {
-            Self::Pools | Self::JobRequests | Self::Agents => "application/json;api-version=7.0",
+            Self::Pools | Self::JobRequests | Self::Agents | Self::Registrations => "application/json;api-version=7.0",
             Self::ResourceUsage | Self::ResourceLimits => "application/json;api-version=7.2-preview.2",
         }
     }
@@ -322,16 +378,5 @@ impl Endpoint {
 
     fn is_about_licences(self) -> bool {
         matches!(self, Self::ResourceUsage | Self::ResourceLimits)
-    }
-}
-
-impl Sent {
-    /// Foreign text without the token, should it be repeated there.
-    fn hide(&self, text: &str) -> String {
-        let secrets = [&self.token, &self.header].map(ExposeSecret::expose_secret);
-        secrets
-            .into_iter()
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
 }

@@ -25,8 +25,10 @@ use tokio_util::{
 use super::{
     client::Client,
     decode::PoolReference,
+    guests::Guests,
     licences::{Desks, Watch},
     organization::{BadOrganization, Organization, ParallelJobs},
+    placeholders::Placeholders,
     poller::Poller,
 };
 use crate::{
@@ -34,7 +36,7 @@ use crate::{
     metrics::Metrics,
     parallel_jobs::{Headroom, Ledger},
     pool::{Pool, Rules},
-    pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Opening, PoolSelector},
+    pools::{Brought, Clock, Desk, Directory, Failure, FailureClass, Freshness, Opening, PoolSelector},
 };
 
 /// A look-up that failed is not repeated before this.
@@ -56,35 +58,43 @@ pub struct AzureDevOps {
     members: Vec<Member>,
     polling: Polling,
     rules: Rules,
-    clock: Clock,
-    lookups: Mutex<HashMap<AskedFor, Arc<Lookup>>>,
-    desks: Desks,
+    pub(super) clock: Clock,
+    pub(super) lookups: Arc<Lookups>,
+    pub(super) desks: Desks,
+    pub(super) guests: Guests,
+    pub(super) headroom: Headroom,
     view: watch::Receiver<View>,
-    metrics: Metrics,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    leads: watch::Receiver<bool>,
+    pub(super) metrics: Metrics,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
     _stops_when_dropped: DropGuard,
 }
 
 /// An organisation: how it is asked, and what its pools share.
-struct Member {
-    client: Arc<Client>,
+pub(super) struct Member {
+    pub(super) client: Arc<Client>,
     ledger: Arc<Ledger>,
     parallel_jobs: ParallelJobs,
     /// Told by the pollers of their turns.
     turned: Arc<Notify>,
     /// The licences are watched from the first pool on.
     watched: Once,
+    /// Ends its tasks.
+    pub(super) stop: CancellationToken,
 }
 
 /// An organisation and a pool's name or number.
 type AskedFor = (Arc<str>, PoolSelector);
 
+/// What is known of all names and numbers of pools.
+pub(super) type Lookups = Mutex<HashMap<AskedFor, Arc<Lookup>>>;
+
 /// What is known of one name or number of a pool. Whoever asks while it is being looked up waits at the lock.
-type Lookup = tokio::sync::Mutex<Option<LookedUp>>;
+pub(super) type Lookup = tokio::sync::Mutex<Option<LookedUp>>;
 
 /// The result of a look-up.
-struct LookedUp {
+pub(super) struct LookedUp {
     at: Instant,
     result: Result<Arc<Desk>, Arc<Failure>>,
 }
@@ -103,34 +113,29 @@ impl AzureDevOps {
         clock: Clock,
         metrics: &Metrics,
     ) -> Result<Self, Vec<BadOrganization>> {
+        let stop = CancellationToken::new();
         let mut members = Vec::new();
         let mut faults = Vec::new();
         for organization in organizations {
-            match Client::new(organization, metrics.clone()) {
-                Ok(client) => {
-                    members.push(Member {
-                        client: Arc::new(client),
-                        ledger: Arc::new(Ledger::new(headroom)),
-                        parallel_jobs: organization.parallel_jobs,
-                        turned: Arc::default(),
-                        watched: Once::new(),
-                    });
-                }
+            match Client::new(organization, clock, metrics.clone()) {
+                Ok(client) => members.push(Member::new(client, organization.parallel_jobs, headroom, stop.clone())),
                 Err(fault) => faults.push(fault),
             }
         }
         if !faults.is_empty() {
             return Err(faults);
         }
-        let stop = CancellationToken::new();
         Ok(Self {
             members,
             polling,
             rules,
             clock,
-            lookups: Mutex::default(),
+            lookups: Arc::default(),
             desks: Arc::default(),
+            guests: Guests::new(organizations),
+            headroom,
             view: cluster_watch::off(),
+            leads: watch::channel(true).1,
             metrics: metrics.clone(),
             tasks: TaskTracker::new(),
             _stops_when_dropped: stop.clone().drop_guard(),
@@ -146,7 +151,11 @@ impl AzureDevOps {
     }
 
     async fn find(&self, organization: &str, selector: &PoolSelector) -> Result<Arc<Desk>, Arc<Failure>> {
-        let member = self.member(organization)?;
+        self.find_at(self.member(organization)?, selector).await
+    }
+
+    /// The desk of a pool of this organisation.
+    pub(super) async fn find_at(&self, member: &Member, selector: &PoolSelector) -> Result<Arc<Desk>, Arc<Failure>> {
         let lookup = self.lookup(&member.client, selector)?;
         let mut known = lookup.lock().await;
         if let Some(known) = known.as_ref().filter(|known| known.is_valid()) {
@@ -196,8 +205,8 @@ impl AzureDevOps {
     async fn look_up(&self, member: &Member, selector: &PoolSelector) -> Result<Arc<Desk>, Failure> {
         let client = &member.client;
         let what = format!("pool {selector}");
-        if let Some(left) = client.patience_left() {
-            return Err(client.request(&what).too_early(left));
+        if let Some(failure) = client.too_early(&what) {
+            return Err(failure);
         }
         let limit = self.polling.freshness.first_answer_within;
         let answer = timeout(limit, client.pool(selector)).await;
@@ -205,10 +214,10 @@ impl AzureDevOps {
         Ok(self.desk(member, pool))
     }
 
-    /// Shows the cluster to the pools that will be opened.
+    /// Shows the cluster, and whether this replica leads, to the pools that will be opened.
     #[must_use]
-    pub fn seeing(self, view: watch::Receiver<View>) -> Self {
-        Self { view, ..self }
+    pub fn seeing(self, view: watch::Receiver<View>, leads: watch::Receiver<bool>) -> Self {
+        Self { view, leads, ..self }
     }
 
     /// The desk of a pool that exists, opened where there is none yet.
@@ -224,13 +233,15 @@ impl AzureDevOps {
         if let Some(desk) = desks.iter().find(|desk| desk.organization == *organization && desk.id == pool.id) {
             return Arc::clone(desk);
         }
-        let Polling { freshness, background } = self.polling;
+        let freshness = self.polling.freshness;
         let (organization, name) = (Arc::clone(organization), Arc::clone(&pool.name));
         let state = Pool::new(pool.id, self.rules, Arc::clone(ledger));
         let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state, self.view.clone());
         self.watch_licences(member);
-        let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, background);
-        self.tasks.spawn(poller.run(self.stop.clone()));
+        let placeholders = Placeholders::new(Arc::clone(client), pool.clone(), &desk, self.leads.clone());
+        self.tasks.spawn(placeholders.run(member.stop.clone()));
+        let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, self.polling);
+        self.tasks.spawn(poller.run(member.stop.clone()));
         desks.push(Arc::clone(&desk));
         desks.sort_by(|one, other| {
             (&one.organization, &one.name, one.id).cmp(&(&other.organization, &other.name, other.id))
@@ -254,7 +265,7 @@ impl AzureDevOps {
                 background: self.polling.background,
                 metrics: self.metrics.clone(),
             };
-            self.tasks.spawn(watch.begin().run(self.stop.clone()));
+            self.tasks.spawn(watch.begin().run(member.stop.clone()));
         });
     }
 }
@@ -264,8 +275,31 @@ impl Directory for AzureDevOps {
         Box::pin(self.find(organization, pool))
     }
 
+    fn open_with<'a>(&'a self, brought: &'a Brought, pool: &'a PoolSelector) -> Opening<'a> {
+        Box::pin(self.receive(brought, pool))
+    }
+
     fn desks(&self) -> Vec<Arc<Desk>> {
         locked(&self.desks).clone()
+    }
+}
+
+impl Member {
+    /// An organisation whose tasks end with `stop`.
+    pub(super) fn new(
+        client: Client,
+        parallel_jobs: ParallelJobs,
+        headroom: Headroom,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            client: Arc::new(client),
+            ledger: Arc::new(Ledger::new(headroom)),
+            parallel_jobs,
+            turned: Arc::default(),
+            watched: Once::new(),
+            stop,
+        }
     }
 }
 
@@ -286,6 +320,6 @@ fn is_gone(desk: &Desk) -> bool {
     look.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::NotFound)
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

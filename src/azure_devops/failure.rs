@@ -4,11 +4,16 @@
 //! it has any), and the mend. None holds a secret: what Azure says is checked for the token it was sent. May touch
 //! [`pools`](crate::pools).
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, io, iter, time::Duration};
 
 use reqwest::StatusCode;
+use rustls::CertificateError;
 
-use super::credential::Credential;
+use super::{
+    budget::{CAP, WINDOW},
+    credential::Credential,
+    entra::Denial,
+};
 use crate::pools::{Failure, FailureClass};
 
 /// Azure's own words are cut after this many characters.
@@ -25,6 +30,8 @@ pub(super) struct Request<'a> {
     pub(super) url: &'a str,
     /// Where the credential comes from.
     pub(super) credential: &'a Credential,
+    /// Whether it changes anything, for which reading is not right enough.
+    pub(super) manages: bool,
 }
 
 /// The class of an answer, by its status; `None` where it is what was asked for.
@@ -56,21 +63,27 @@ impl Request<'_> {
             let found = format!("Azure DevOps answered {} with a web page instead of data", status.as_u16());
             let mend = format!(
                 "the URL is not an organization's, a proxy answered, or the token is not accepted: check `url`, which is \
-                 `{url}`, `proxy` and the token in {credential}"
+                 `{url}`, `proxy` and the credential, {credential}"
             );
             return self.failure(class, &found, &mend);
         }
+        let (scope, role) = if self.manages {
+            ("Agent Pools (read & manage)", "Administrator")
+        } else {
+            ("Agent Pools (read)", "Reader")
+        };
         let mend = match class {
-            FailureClass::NotSignedIn => format!(
-                "it does not accept the token: expired, revoked, mistyped, of another organization, or without the scope \
-                 Agent Pools (read); put a valid one into {credential}"
-            ),
-            FailureClass::Forbidden => {
-                "the token is accepted but not allowed this: give it the scope Agent Pools (read), \
-                                        and its user the role Reader on the pool (Organization settings, Agent pools, \
-                                        Security)"
-                    .to_owned()
+            _ if self.manages && status == StatusCode::CONFLICT => {
+                "another agent has that name, or this one has a job: look at the pool's agents".to_owned()
             }
+            FailureClass::NotSignedIn if self.manages => {
+                format!("{}; this needs the scope {scope}", credential.mend())
+            }
+            FailureClass::NotSignedIn => credential.mend(),
+            FailureClass::Forbidden => format!(
+                "the token is accepted but not allowed this: give it the scope {scope}, and its user the role {role} on the \
+                 pool (Organization settings, Agent pools, Security)"
+            ),
             FailureClass::NotFound => format!(
                 "there is no such thing, or the token's user may not see it: check the pool, and that `{url}` is the \
                  organization's or collection's own address"
@@ -108,6 +121,9 @@ impl Request<'_> {
 
     /// No answer came.
     pub(super) fn unanswered(&self, error: reqwest::Error) -> Failure {
+        if let Some(fault) = certificate_fault(&error) {
+            return self.not_trusted(fault);
+        }
         let timed_out = error.is_timeout();
         let not_resolved = error.is_dns();
         let broken_off = error.is_body() || error.is_decode();
@@ -120,11 +136,6 @@ impl Request<'_> {
                 format!("the host's name is not resolved ({reason})"),
                 format!("check the host in `{url}` and the cluster's DNS"),
             )
-        } else if reason.contains("certificate") {
-            (
-                format!("the server's certificate is not trusted ({reason})"),
-                format!("set `certificate_authority` to the authority that `{url}` has its certificate from"),
-            )
         } else if broken_off {
             (format!("the answer broke off ({reason})"), "the scaler asks again".to_owned())
         } else {
@@ -136,9 +147,31 @@ impl Request<'_> {
         self.failure(FailureClass::Unreachable, &found, &mend)
     }
 
-    /// There is nothing to sign in with; `reason` ends in its mend.
-    pub(super) fn without_token(&self, reason: &dyn fmt::Display) -> Failure {
-        Failure { class: FailureClass::NotSignedIn, message: format!("{self}: {reason}") }
+    /// The server shows a certificate that can't be believed.
+    fn not_trusted(&self, fault: &CertificateError) -> Failure {
+        let Self { url, .. } = self;
+        let (found, mend) = match fault {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+                "the server's certificate has expired".to_owned(),
+                format!(
+                    "renew it where `{url}` is served, or on the proxy that answers for it; check this machine's clock"
+                ),
+            ),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+                "the server's certificate is for another name".to_owned(),
+                format!("check the host in `{url}`, and whether a proxy answers for it"),
+            ),
+            _ => (
+                format!("the server's certificate is not trusted ({})", quoted(&fault.to_string())),
+                format!("set `certificate_authority` to the authority that `{url}` has its certificate from"),
+            ),
+        };
+        self.failure(FailureClass::Unreachable, &found, &mend)
+    }
+
+    /// There is nothing to sign in with; the reason ends in its mend.
+    pub(super) fn unsigned(&self, Denial { class, message, .. }: &Denial) -> Failure {
+        Failure { class: *class, message: format!("{self}: {message}") }
     }
 
     /// No pool has that name.
@@ -153,6 +186,17 @@ impl Request<'_> {
         let found = format!("Azure DevOps asks for patience for another {} s", left.as_secs().max(1));
         let mend = "the scaler asks again afterwards; give it a user of its own, or raise `background` and `fresh_for`, if \
                     that happens often";
+        self.failure(FailureClass::Throttled, &found, mend)
+    }
+
+    /// As many requests have been made as may be.
+    pub(super) fn over_budget(&self, wait: Duration) -> Failure {
+        let found = format!(
+            "the scaler has made the {CAP} requests that it makes in {} minutes, and makes the next in {} s",
+            WINDOW.as_secs() / 60,
+            wait.as_secs().max(1)
+        );
+        let mend = "poll less often, or divide the pools among scalers with tokens of different users";
         self.failure(FailureClass::Throttled, &found, mend)
     }
 
@@ -174,14 +218,33 @@ impl fmt::Display for Request<'_> {
     }
 }
 
+/// Why no answer came, in a few words.
+pub(super) fn why_unanswered(error: reqwest::Error) -> String {
+    let timed_out = error.is_timeout();
+    if timed_out { "no answer in time".to_owned() } else { format!("no answer ({})", root_cause(&error.without_url())) }
+}
+
 /// Foreign text made fit for a message: on one line, and bounded.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_QUOTE + 1).collect();
     if line.chars().count() > LONGEST_QUOTE {
         line.pop();
         line.push('…');
     }
     line.trim().to_owned()
+}
+
+/// What is wrong with the server's certificate, if that is why there is no answer.
+fn certificate_fault<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
+    let mut causes = iter::successors(Some(error), |&cause: &&'a (dyn Error + 'static)| {
+        // What an I/O error holds is not its source, but what it stands for.
+        let held = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        held.map(|held| held as &(dyn Error + 'static)).or_else(|| cause.source())
+    });
+    causes.find_map(|cause| match cause.downcast_ref()? {
+        rustls::Error::InvalidCertificate(fault) => Some(fault),
+        _ => None,
+    })
 }
 
 fn root_cause(error: &dyn Error) -> String {
@@ -193,39 +256,4 @@ fn root_cause(error: &dyn Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_status_has_its_class() {
-        let class = |status: u16| class_of(StatusCode::from_u16(status).unwrap(), false, false);
-        assert_eq!(class(200), None);
-        for status in [203, 302, 307, 401] {
-            assert_eq!(class(status), Some(FailureClass::NotSignedIn), "{status}");
-        }
-        assert_eq!(class(403), Some(FailureClass::Forbidden));
-        assert_eq!(class(404), Some(FailureClass::NotFound));
-        assert_eq!(class(429), Some(FailureClass::Throttled));
-        for status in [408, 500, 502, 503, 504] {
-            assert_eq!(class(status), Some(FailureClass::ServerError), "{status}");
-        }
-        assert_eq!(class(400), Some(FailureClass::BadAnswer));
-    }
-
-    #[test]
-    fn a_page_is_a_sign_in_page_only_where_an_answer_was_due() {
-        assert_eq!(class_of(StatusCode::OK, true, false), Some(FailureClass::NotSignedIn));
-        assert_eq!(class_of(StatusCode::BAD_GATEWAY, true, false), Some(FailureClass::ServerError));
-        assert_eq!(class_of(StatusCode::SERVICE_UNAVAILABLE, false, true), Some(FailureClass::Throttled));
-        assert_eq!(class_of(StatusCode::OK, false, true), None);
-    }
-
-    #[test]
-    fn foreign_text_is_one_bounded_line() {
-        assert_eq!(quoted(" a\r\n\u{1b}[31mb\0 "), "a   [31mb");
-        assert_eq!(quoted(&"ä".repeat(LONGEST_QUOTE)).chars().count(), LONGEST_QUOTE);
-        let cut = quoted(&"ä".repeat(10_000));
-        assert_eq!(cut.chars().count(), LONGEST_QUOTE + 1);
-        assert!(cut.ends_with('…'));
-    }
-}
+mod tests;

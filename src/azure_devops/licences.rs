@@ -25,7 +25,7 @@ use super::{
     decode::{Limit, ParallelJobs as Told},
     organization::ParallelJobs,
     pace::Pace,
-    poller::{IN_USE_FOR, ROUND_LIMIT},
+    poller::{RAREST, ROUND_LIMIT},
 };
 use crate::{
     job_request::{JobRequest, Parallelism},
@@ -90,7 +90,7 @@ impl Watch {
         let desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
         let organization = self.client.organization();
         let own = desks.iter().filter(|desk| desk.organization == *organization);
-        let mut in_use = own.filter(|desk| desk.now().duration_since(desk.last_question()) < IN_USE_FOR).peekable();
+        let mut in_use = own.filter(|desk| desk.is_in_use()).peekable();
         in_use.peek()?;
         Some(if in_use.any(|desk| has_queued_jobs(desk)) { self.background.min(WHILE_QUEUED) } else { self.background })
     }
@@ -130,7 +130,10 @@ impl Watching {
 
     /// When Azure is to be asked next, as things stand; `None` while no pool is in use.
     fn due(&self) -> Option<Instant> {
-        let interval = self.watch.interval()?;
+        let client = &self.watch.client;
+        // Nobody waits for it.
+        let interval = self.watch.interval().filter(|_| !client.is_scarce())?;
+        let interval = client.stretched(interval, interval * RAREST);
         let interval = if self.is_absent { interval.max(WHERE_ABSENT) } else { interval };
         let now = Instant::now();
         let patient_until = self.watch.client.patience_left().map(|left| now + left);

@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until, timeout},
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     client::Client,
     decode::{AgentReader, PoolReference},
+    directory::Polling,
     pace::Pace,
 };
 use crate::{
@@ -31,8 +32,11 @@ use crate::{
 
 /// A round that takes longer has failed.
 pub(super) const ROUND_LIMIT: Duration = Duration::from_secs(10);
-/// A pool is in use, and looked at in the background, for this long after a question.
-pub(super) const IN_USE_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// Where the budget is nearly spent, the background is so many times as long.
+pub(super) const RAREST: u32 = 10;
+/// The part of `tolerated_age` that a snapshot may be fresh for at most; the rest is for the next one to come.
+const FRESH_AT_MOST: f64 = 0.8;
 
 /// The task of one pool.
 pub(super) struct Poller {
@@ -42,6 +46,9 @@ pub(super) struct Poller {
     /// Told of every turn: the organisation's parallel jobs are asked for while its pools are in use.
     turned: Arc<Notify>,
     clock: Clock,
+    polling: Polling,
+    /// How long the pool is let alone, and its agents and itself are believed to be there, without a question; drawn anew
+    /// each time, so that pools and replicas don't beat together.
     background: Duration,
     pace: Pace,
     reader: AgentReader,
@@ -50,6 +57,8 @@ pub(super) struct Poller {
     last_turn: Instant,
     /// When the round began in which the pool itself was looked up.
     pool_seen: Instant,
+    /// How often Azure had said that there is news when the last round began.
+    wakes: u64,
     /// What the log says of this pool at present.
     reported: Option<FailureClass>,
 }
@@ -70,7 +79,7 @@ impl Poller {
         publisher: Publisher,
         turned: Arc<Notify>,
         clock: Clock,
-        background: Duration,
+        polling: Polling,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -79,12 +88,14 @@ impl Poller {
             publisher,
             turned,
             clock,
-            background,
+            polling,
+            background: polling.background,
             pace: Pace::default(),
             reader: AgentReader::default(),
             agents: None,
             last_turn: now,
             pool_seen: now,
+            wakes: 0,
             reported: None,
         }
     }
@@ -104,28 +115,45 @@ impl Poller {
 
     /// Waits for a reason to ask; false when the desk is gone.
     async fn is_asked(&mut self) -> bool {
-        let last_question = *self.publisher.questions.borrow();
-        let is_in_use = self.clock.now().duration_since(last_question) < IN_USE_FOR;
-        tokio::select! {
-            changed = self.publisher.questions.changed() => changed.is_ok(),
-            () = sleep_until(self.last_turn + self.background), if is_in_use => true,
+        loop {
+            let before = *self.publisher.questions.borrow();
+            let is_looked_at = before.is_in_use(self.clock.now()) && !self.client.is_scarce();
+            tokio::select! {
+                changed = self.publisher.questions.changed() => {
+                    let now = *self.publisher.questions.borrow();
+                    let is_woken = now.wakes != self.wakes && now.last == before.last;
+                    // Whoever asks is told why there is no round; who wakes wants nothing told.
+                    if changed.is_err() || !is_woken || self.obstacle(Instant::now()).await.is_none() {
+                        return changed.is_ok();
+                    }
+                }
+                () = sleep_until(self.last_turn + self.background), if is_looked_at => return true,
+            }
         }
     }
 
     /// One round, or the reason why there is none.
     async fn turn(&mut self) {
         self.last_turn = Instant::now();
-        let outcome = match self.obstacle().await {
+        self.wakes = self.publisher.questions.borrow().wakes;
+        let outcome = match self.obstacle(self.last_turn).await {
             Some(failure) => Err(failure),
             None => self.timed_round().await.map_err(Arc::new),
         };
         self.report(&outcome);
+        let (client, Polling { freshness, background }) = (&self.client, self.polling);
+        let fresh_for = client.stretched(freshness.fresh_for, freshness.tolerated_age.mul_f64(FRESH_AT_MOST));
+        self.background = client.stretched(background, background * RAREST).mul_f64(0.8 + 0.2 * fastrand::f64());
         let Publisher { look, questions } = &mut self.publisher;
         look.send_modify(|look| {
-            // Before anybody can see that the round has ended: a question that comes afterwards wants another.
-            questions.mark_unchanged();
+            // Before anybody can see that the round has ended: a question that comes afterwards wants another, and so does
+            // news that came after the round began, since Azure may have answered before.
+            if questions.borrow().wakes == self.wakes {
+                questions.mark_unchanged();
+            }
             look.asking_since = None;
             look.rounds_ended += 1;
+            look.fresh_for = fresh_for;
             match outcome {
                 Ok(snapshot) => {
                     look.snapshot = Some(snapshot);
@@ -138,17 +166,18 @@ impl Poller {
     }
 
     /// Why no round may begin now.
-    async fn obstacle(&self) -> Option<Arc<Failure>> {
-        if let Some(left) = self.client.patience_left() {
-            let what = format!("pool `{}` ({})", self.pool.name, self.pool.id);
-            return Some(Arc::new(self.client.request(&what).too_early(left)));
-        }
-        if !self.pace.is_pausing(self.last_turn) {
-            return None;
+    async fn obstacle(&self, now: Instant) -> Option<Arc<Failure>> {
+        let what = format!("pool `{}` ({})", self.pool.name, self.pool.id);
+        if let Some(failure) = self.client.too_early(&what) {
+            return Some(Arc::new(failure));
         }
         let failure = self.publisher.look.borrow().failure.clone()?;
+        let is_refused = failure.class == FailureClass::NotSignedIn;
+        if !(self.pace.is_pausing(now) || is_refused && self.client.is_let_be()) {
+            return None;
+        }
         // A token that was replaced is worth trying at once; the same one is not.
-        let is_mended = failure.class == FailureClass::NotSignedIn && self.client.has_another_token().await;
+        let is_mended = is_refused && self.client.has_another_token().await;
         (!is_mended).then_some(failure)
     }
 
@@ -172,7 +201,10 @@ impl Poller {
         // A pool that was deleted looks empty, so its existence is asked for as well.
         let pool_is_due = is_due(self.pool_seen);
         let look_up = async { if pool_is_due { self.still_there().await } else { Ok(()) } };
-        let (queue, ()) = tokio::try_join!(client.job_requests(&self.pool), look_up)?;
+        // Both to their ends: where one may not show a credential again, the other does, and its answer counts.
+        let (queue, is_there) = tokio::join!(client.job_requests(&self.pool), look_up);
+        let queue = queue?;
+        is_there?;
         if pool_is_due {
             self.pool_seen = round;
         }

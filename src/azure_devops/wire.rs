@@ -170,6 +170,35 @@ pub struct Agent<'a> {
     pub user_capabilities: Option<Capabilities<'a>>,
 }
 
+/// What registers an agent, or replaces one.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewAgent<'a> {
+    /// Its number, where there is one already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    /// The agent's program.
+    #[serde(borrow)]
+    pub version: Text<'a>,
+    /// What it runs on.
+    #[serde(borrow)]
+    pub os_description: Text<'a>,
+    /// Whether an administrator lets it take jobs.
+    pub enabled: bool,
+    /// `online` or `offline`.
+    #[serde(borrow)]
+    pub status: Text<'a>,
+    /// `Provisioned`.
+    #[serde(borrow)]
+    pub provisioning_state: Text<'a>,
+    /// What it offers.
+    #[serde(borrow)]
+    pub system_capabilities: Capabilities<'a>,
+}
+
 /// A job request as an agent names it.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]

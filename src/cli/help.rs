@@ -29,9 +29,14 @@ CONFIGURATION FILE (TOML or YAML)
   # Over TLS; with client_ca, clients must show a certificate of that authority.
   # Read again when they change.
   # tls = { certificate = \"tls.crt\", key = \"tls.key\", client_ca = \"ca.crt\" }
+  # Whether triggers may bring tokens (personalAccessTokenFromEnv) without it.
+  allow_tokens_without_tls = false
 
   [http]
   listen = \"0.0.0.0:8080\"           # status page, /metrics, /api/v1/, probes
+  # POST /hooks/azure-devops wakes an organization's pollers: for service hooks
+  # with basic authentication whose password is in the file. Off without it.
+  # hooks = { secret_file = \"secret\" }
 
   [log]
   format = \"json\"                   # or \"text\"; the level is RUST_LOG (info)
@@ -42,6 +47,13 @@ CONFIGURATION FILE (TOML or YAML)
   url = \"https://dev.azure.com/contoso\"
   # Instead of file: env = \"NAME\" of a variable.
   credential = { kind = \"personal_access_token\", file = \"/run/azp/token\" }
+  # Or an identity of Microsoft Entra:
+  #   { kind = \"workload_identity\" }   what Azure Workload Identity has put into
+  #                                    the environment
+  #   { kind = \"managed_identity\", client_id = \"...\" }     of this machine; the
+  #                                    id where it has several
+  #   { kind = \"client_secret\", tenant_id = \"...\", client_id = \"...\",
+  #     secret_file = \"/run/azp/secret\" }
   # Whose ScaledJobs may use it, by full name; \"*\" is every namespace.
   namespaces = [\"*\"]
   # How many jobs may run at once in all its pools: what Azure says (\"auto\"), a
@@ -79,6 +91,12 @@ ENVIRONMENT
   AZP_SCALER__SECTION__KEY overrides the file, for example
   AZP_SCALER__POLLING__FRESH_FOR=2s. Lists, such as the organizations, come from
   the file only.
+  HTTPS_PROXY and NO_PROXY hold for organizations without a proxy of their own,
+  and never for a machine's identity endpoint.
+  AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE are the
+  workload identity. AZURE_AUTHORITY_HOST is where tokens are asked for
+  (https://login.microsoftonline.com), AZURE_POD_IDENTITY_AUTHORITY_HOST the
+  machine's endpoint (http://169.254.169.254).
   RUST_LOG=debug shows more, RUST_LOG=azp_scaler::azure_devops=debug of a part.
 
 WHAT TO LOOK AT
@@ -92,6 +110,23 @@ STOPPING
 
 Exit codes: 0 stopped, 1 failed (a port is taken, ...), 2 wrong configuration:
 every fault named at once.";
+
+/// Below the options of `agents clean`.
+pub(super) const CLEAN: &str = "\
+An own agent is one whose name fits a --pattern. It is dead when it is offline,
+has no job, and has either run one and been offline for 10 minutes, or never had
+one and been offline for --offline-for. Each is looked at once more before it is
+removed, two a second at most, and each removal is logged with its reason.
+
+Never removed: an agent that is online, that has a job, of another name, a
+placeholder (azp-scaler placeholder), or one of which Azure does not say since
+when it is offline. An agent that takes job after job, as a ScaledObject's, has
+run a job, too: leave its name out of the patterns.
+
+Needs a token with the scope Agent Pools (read & manage), and the role
+Administrator on the pool.
+
+Exit codes: 0 done, or nothing to do; 1 failed; 2 wrong usage or configuration.";
 
 /// Below the options of `demo`.
 pub(super) const DEMO: &str = "\
@@ -136,7 +171,10 @@ CONTROL API
   DELETE /_control/agents/POOL/NAME     a job that it runs is lost
   GET    /_control/agents/POOL/NAME/end?within_ms=25000
          {\"ended\": true} when it is not registered any more
-  PUT    /_control/faults               {\"status\": 503, \"latency_ms\": 0}
+  PUT    /_control/faults               all is well again with {}
+         {\"shape\": \"half-open\", \"for_ms\": 5000}, the shapes in docs/failures.md
+         {\"status\": 503, \"headers\": {\"retry-after\": \"5\"}, \"latency_ms\": 0}
+         {\"read_only\": true}: the token may register and remove no agent
   PUT    /_control/parallel-jobs        {\"private\": 3}, or null for any number
   GET    /_control/state                jobs, agents, requests; milliseconds
   A pool that is named is made where it isn't there.
@@ -150,7 +188,7 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_a_terminal_is_wide() {
-        for line in [AFTER_HELP, SERVE, DEMO, SIMULATE].iter().flat_map(|text| text.lines()) {
+        for line in [AFTER_HELP, SERVE, CLEAN, DEMO, SIMULATE].iter().flat_map(|text| text.lines()) {
             assert!(line.chars().count() <= 80, "{line}");
         }
     }

@@ -11,45 +11,48 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
-    Credential, Fault,
-    section::Section,
-    values::{self, Needed},
+use super::{Fault, entra, section::Section, values};
+use crate::{
+    azure_devops::credential::Credential,
+    wording::{list, shown},
 };
-use crate::wording::shown;
+
+/// Every kind of credential.
+const KINDS: [&str; 4] = ["personal_access_token", "workload_identity", "managed_identity", "client_secret"];
 
 /// No more of a token's file is read at the start: a token has less than a hundred characters.
 const LARGEST_TOKEN: u64 = 64 << 10;
 
 /// The credential of an entry of the list.
 pub(super) fn read(section: &mut Section<'_>, environment: &BTreeMap<String, String>) -> Option<Credential> {
-    const KINDS: &str = "write `{ kind = \"personal_access_token\", file = \"...\" }`, or `env` for `file`";
+    const WAYS: &str = "write `{ kind = \"personal_access_token\", file = \"...\" }`, or `env` for `file`, or another `kind`: \
+                        `workload_identity`, `managed_identity` or `client_secret`";
     let Some(entry) = section.take("credential") else {
-        section.add(Fault::Missing { key: section.key("credential"), needed: KINDS });
+        section.add(Fault::Missing { key: section.key("credential"), needed: WAYS });
         return None;
     };
     section.table("credential", entry, |credential| {
-        let kind = credential.need("kind", values::text, "write `personal_access_token`");
-        let Some(kind) = kind else {
-            credential.pass_over_the_rest();
-            return None;
-        };
-        match kind.as_str() {
-            "personal_access_token" => token(credential, environment),
-            "workload_identity" | "managed_identity" | "client_secret" => {
-                credential.pass_over_the_rest();
-                credential.add(Fault::NotYet {
+        let kind = credential.need("kind", values::text, "write `personal_access_token`, or one of Entra's kinds");
+        let identity = match kind.as_deref() {
+            Some("personal_access_token") => return token(credential, environment),
+            Some("workload_identity") => entra::workload_identity(credential, environment),
+            Some("managed_identity") => entra::managed_identity(credential, environment),
+            Some("client_secret") => entra::client_secret(credential, environment),
+            Some(other) => {
+                credential.add(Fault::UnknownCredential {
                     key: credential.key("kind"),
-                    mend: "use `personal_access_token`, with `file` or `env`",
+                    kind: shown(other),
+                    known: list(KINDS, "or"),
                 });
-                None
-            }
-            _ => {
                 credential.pass_over_the_rest();
-                credential.bad("kind", &kind.into(), Needed("`personal_access_token`"));
                 None
             }
-        }
+            None => {
+                credential.pass_over_the_rest();
+                None
+            }
+        };
+        identity.map(Credential::Entra)
     })
 }
 
@@ -93,7 +96,7 @@ pub(super) fn file_credential(section: &mut Section<'_>, key: &str, file: PathBu
             return None;
         }
     };
-    is_token(section, key, &file.display().to_string(), &text).then_some(Credential::TokenFile(file))
+    is_token(section, key, &file.display().to_string(), &text).then_some(Credential::PersonalAccessTokenFile(file))
 }
 
 /// A token that a variable holds.
@@ -104,7 +107,7 @@ pub(super) fn variable_credential(
     token: &str,
 ) -> Option<Credential> {
     is_token(section, key, variable, token)
-        .then(|| Credential::TokenVariable { name: variable.to_owned(), token: token.into() })
+        .then(|| Credential::PersonalAccessTokenVariable { name: variable.to_owned(), token: token.into() })
 }
 
 /// Whether a text may be a token; `place` is where it stands. The text is in no message.
@@ -143,6 +146,23 @@ pub(super) fn refuse_stray(root: &mut Section<'_>, environment: &BTreeMap<String
         refuse("AZP_TOKEN_FILE", "file", file);
     }
     refused
+}
+
+/// A file with a secret of any kind: whether it is there and holds one.
+pub(super) fn secret_file(section: &mut Section<'_>, key: &'static str, needed: &'static str) -> Option<PathBuf> {
+    let file = section.need(key, values::path, needed)?;
+    match open(&file).and_then(read_text) {
+        Ok(text) if text.trim().is_empty() => {
+            let place = shown(&file.display().to_string());
+            section.add(Fault::BadToken { key: section.key(key), place, found: "holds no secret: put one there" });
+            None
+        }
+        Ok(_) => Some(file),
+        Err(error) => {
+            unreadable(section, key, &file, &error);
+            None
+        }
+    }
 }
 
 fn open(file: &Path) -> io::Result<File> {

@@ -62,14 +62,6 @@ pub enum Fault {
         /// What to write.
         needed: &'static str,
     },
-    /// A setting that would do nothing.
-    #[error("{key}: this version does not support it yet: {mend}")]
-    NotYet {
-        /// The key with its path.
-        key: String,
-        /// What to write instead.
-        mend: &'static str,
-    },
     /// Two organisations that are one.
     #[error("{key}: `{value}` is already that of `{other}`: give each organization a name and a URL of its own")]
     Duplicate {
@@ -127,6 +119,27 @@ pub enum Fault {
         /// The variable.
         variable: String,
     },
+    /// A credential of no known kind.
+    #[error("{key}: is `{kind}`, but must be {known}")]
+    UnknownCredential {
+        /// The key with its path.
+        key: String,
+        /// What is written.
+        kind: String,
+        /// The kinds there are.
+        known: String,
+    },
+    /// A pod without the identity that its credential is.
+    #[error(
+        "{key}: is `workload_identity`, but the environment has no {variables}: label the pod \
+         `azure.workload.identity/use: \"true\"`, and annotate its ServiceAccount with `azure.workload.identity/client-id`"
+    )]
+    NoIdentity {
+        /// The key with its path.
+        key: String,
+        /// What the webhook of Azure Workload Identity would have set.
+        variables: String,
+    },
     /// Two ways of saying the same.
     #[error("{first} and {second} are both given: {mend}")]
     Both {
@@ -154,10 +167,11 @@ impl Fault {
             | Self::BadValue { key, .. }
             | Self::Rule { key, .. }
             | Self::Missing { key, .. }
-            | Self::NotYet { key, .. }
             | Self::Project { key, .. }
             | Self::BadToken { key, .. }
             | Self::Duplicate { key, .. }
+            | Self::UnknownCredential { key, .. }
+            | Self::NoIdentity { key, .. }
             | Self::NoVariable { key, .. } => Some(key),
             Self::UnknownKind(_)
             | Self::Syntax { .. }

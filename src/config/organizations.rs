@@ -10,7 +10,7 @@ use super::{
     short_way,
     values::{self, Needed},
 };
-use crate::external_scaler::same_place;
+use crate::pools::same_place;
 
 /// The organisations of the list, or the one of the short way.
 pub(super) fn read(root: &mut Section<'_>, environment: &BTreeMap<String, String>) -> Vec<Organization> {

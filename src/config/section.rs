@@ -83,13 +83,6 @@ impl<'a> Section<'a> {
         self.entries.clear();
     }
 
-    /// Refuses a setting that would do nothing, but for the value that says what the program does anyway.
-    pub(super) fn not_yet(&mut self, key: &'static str, as_it_is: &Value, mend: &'static str) {
-        if self.take(key).is_some_and(|written| written != *as_it_is) {
-            self.add(Fault::NotYet { key: self.key(key), mend });
-        }
-    }
-
     /// A value of the wrong kind.
     pub(super) fn bad(&mut self, key: &str, value: &Value, Needed(needed): Needed) {
         self.add(Fault::BadValue { key: self.key(key), value: told(key, value), needed });

@@ -6,12 +6,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Credential, Fault, Organization, address,
+    Fault, Organization, address,
     credential::{file_credential, given, refuse_stray, variable_credential},
     section::Section,
     values,
 };
-use crate::azure_devops::organization::ParallelJobs;
+use crate::azure_devops::{credential::Credential, organization::ParallelJobs};
 
 /// The organisation that the variables name, if they do. Without a list of organisations they must.
 pub(super) fn read(

@@ -5,7 +5,8 @@
 //! [View] ──metadata of our triggers──▶ [Request]s ──by pool──▶ Desk
 //! ```
 //!
-//! Metadata that can't be read is passed over here: KEDA will ask about it, and be told what is wrong.
+//! Metadata that can't be read is passed over here: KEDA will ask about it, and be told what is wrong. So is a trigger with a
+//! token of its own: the cluster shows a variable's name, and KEDA alone its value.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -15,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Organizations, Request};
+use super::{Came, Organizations, Place, Request, metadata::TOKEN_KEY};
 use crate::{
     cluster_view::ClusterView,
     cluster_watch::View,
@@ -71,13 +72,13 @@ fn asking(view: &ClusterView) -> Vec<Asking> {
 fn requests(asking: &[Asking], organizations: &Organizations) -> Vec<Request> {
     let mut requests = Vec::new();
     for (id, triggers) in asking {
-        for metadata in triggers {
+        for metadata in triggers.iter().filter(|metadata| !metadata.contains_key(TOKEN_KEY)) {
             let reference = ScaledObjectRef {
                 name: id.name.to_string(),
                 namespace: id.namespace.to_string(),
                 scaler_metadata: metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             };
-            requests.extend(Request::read(reference, organizations));
+            requests.extend(Request::read(reference, Came::InTheClear, organizations));
         }
     }
     requests
@@ -87,7 +88,8 @@ fn requests(asking: &[Asking], organizations: &Organizations) -> Vec<Request> {
 async fn tell(asking: &[Asking], shows_all: bool, directory: &dyn Directory, organizations: &Organizations) -> bool {
     let mut all_opened = true;
     let mut pools: Vec<(Arc<Desk>, Vec<Arc<Trigger>>)> = Vec::new();
-    for Request { organization, pool, trigger, .. } in requests(asking, organizations) {
+    for Request { place, pool, trigger, .. } in requests(asking, organizations) {
+        let Place::Configured(organization) = place else { continue };
         let Ok(desk) = directory.open(&organization, &pool).await else {
             all_opened = false;
             continue;
@@ -97,7 +99,7 @@ async fn tell(asking: &[Asking], shows_all: bool, directory: &dyn Directory, org
             None => pools.push((desk, vec![trigger])),
         }
     }
-    for desk in directory.desks() {
+    for desk in directory.desks().into_iter().filter(|desk| organizations.has(&desk.organization)) {
         let triggers = pools.iter().find(|(known, _)| Arc::ptr_eq(known, &desk)).map(|(_, triggers)| triggers.clone());
         desk.pool().announce(triggers.unwrap_or_default(), shows_all && all_opened);
     }

@@ -24,6 +24,8 @@ use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::either::Either;
 use tonic::transport::server::{Connected, TcpIncoming};
 
+use super::Came;
+
 /// KEDA needs one connection, or a few where several of its replicas or tools ask.
 const CONNECTIONS: usize = 512;
 /// From a connection to the end of its handshake.
@@ -121,9 +123,15 @@ impl TurnedAway {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
+    /// Each call of the connection carries it.
+    type ConnectInfo = Came;
 
-    fn connect_info(&self) -> Self::ConnectInfo {}
+    fn connect_info(&self) -> Came {
+        match &self.io {
+            Either::Left(_) => Came::InTheClear,
+            Either::Right(_) => Came::Privately,
+        }
+    }
 }
 
 impl AsyncRead for Connection {

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! ScaledObjectRef ──keys──▶ known, none secret ──▶ [Request]: organisation, pool, trigger, metric name
+//!                     └──a token of its own──▶ beside them, never in the trigger
 //! ```
 //!
-//! A secret in the metadata ends the reading before anything is kept: neither the request nor a fault holds a value of
-//! a key that may be one. Reading is cheap enough to be done at every call, so nothing is remembered.
+//! Neither a trigger nor a fault holds a value of a key that may be a secret. Reading is cheap enough to be done at every call, so nothing is remembered.
 
 mod fault;
 mod keys;
 mod matching;
+mod own_token;
 mod strategy;
 
 use std::{
@@ -20,14 +21,17 @@ use std::{
 };
 
 pub use fault::BadMetadata;
+pub(super) use keys::TOKEN_KEY;
 use keys::{KEYS, Role, role};
+use secrecy::SecretString;
+use url::Url;
 
-use super::Organizations;
+use super::{Came, Organizations};
 use crate::{
     agent::AgentNamePattern,
     capability::CapabilitySet,
     caseless::Caseless,
-    pools::PoolSelector,
+    pools::{Brought, PoolSelector},
     protocol::ScaledObjectRef,
     trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Trigger, TriggerId},
     wording::{list, nearest, shown},
@@ -43,8 +47,8 @@ const LONGEST_SLUG: usize = 40;
 /// One trigger's reference, read.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The configured organisation's name.
-    pub organization: Arc<str>,
+    /// Where the pool is.
+    pub place: Place,
     /// The pool as the trigger names it.
     pub pool: PoolSelector,
     /// What the pool's decision is asked about.
@@ -53,21 +57,27 @@ pub struct Request {
     pub metric_name: String,
 }
 
+/// Where a trigger's pool is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In a configured organisation, by its name.
+    Configured(Arc<str>),
+    /// Where the trigger's own token is for.
+    Own(Arc<Brought>),
+}
+
 impl Request {
-    /// Reads a reference.
+    /// Reads a reference that came so.
     ///
     /// # Errors
     ///
     /// The first fault, with its mend: unsuitable keys in the order of their names, then values.
-    pub fn read(reference: ScaledObjectRef, organizations: &Organizations) -> Result<Self, BadMetadata> {
+    pub fn read(reference: ScaledObjectRef, came: Came, organizations: &Organizations) -> Result<Self, BadMetadata> {
         let ScaledObjectRef { name, namespace, scaler_metadata } = reference;
         let scaled_job = ScaledJobId { name: object("name", &name)?, namespace: object("namespace", &namespace)? };
         let mut metadata = Metadata::sift(scaler_metadata.into_iter().collect())?;
 
-        let organization = metadata.organization(organizations)?;
-        if !organization.admits(&namespace) {
-            return Err(BadMetadata::NamespaceNotAdmitted { namespace, organization: organization.name.to_string() });
-        }
+        let whose = metadata.whose(&namespace, came, organizations)?;
         let (pool, metric_name) = metadata.pool()?;
         let builtin = metadata.builtin()?;
         let capabilities_from = metadata.choice(
@@ -114,29 +124,44 @@ impl Request {
             priority: metadata.number("priority", i32::MIN..=i32::MAX, 100)?,
             target: metadata.number("targetPipelinesQueueLength", 1..=MOST, 1)?,
             activation: metadata.number("activationTargetPipelinesQueueLength", 0..=MOST, 0)?,
+            keeps_placeholder: metadata.placeholder()?,
             hints,
             id: TriggerId { scaled_job, metadata: Arc::new(metadata.entries) },
         };
-        Ok(Self { organization: Arc::clone(&organization.name), pool, trigger: Arc::new(trigger), metric_name })
+        let place = match whose {
+            Whose::Configured(name) => Place::Configured(name),
+            Whose::Own(url, token) => Place::Own(Arc::new(Brought { url, token, by: trigger.id.clone() })),
+        };
+        Ok(Self { place, pool, trigger: Arc::new(trigger), metric_name })
     }
+}
+
+/// Whose the pool is, before the trigger is known.
+enum Whose {
+    Configured(Arc<str>),
+    Own(Url, SecretString),
 }
 
 /// The entries that make a trigger: known, and no secrets.
 struct Metadata {
     entries: BTreeMap<String, String>,
     hints: Vec<String>,
+    token: Option<SecretString>,
 }
 
 impl Metadata {
     /// Keeps what makes a trigger.
     fn sift(written: BTreeMap<String, String>) -> Result<Self, BadMetadata> {
-        let mut sifted = Self { entries: BTreeMap::new(), hints: Vec::new() };
+        let mut sifted = Self { entries: BTreeMap::new(), hints: Vec::new(), token: None };
         for (key, value) in written {
             match role(&key) {
                 Some(Role::Read) => {}
                 Some(Role::PassedOver) => continue,
                 Some(Role::Ignored(hint)) => sifted.hints.push(hint.to_owned()),
-                Some(Role::NotYet(mend)) => return Err(BadMetadata::KeyNotYet { key, mend }),
+                Some(Role::Token) => {
+                    sifted.token = Some(value.into());
+                    continue;
+                }
                 Some(Role::Secret(mend)) => return Err(BadMetadata::SecretNotTaken { key, mend }),
                 None => {
                     let nearest = nearest(&key, KEYS.iter().map(|(known, _)| *known)).unwrap_or_default();
@@ -189,6 +214,14 @@ impl Metadata {
         })
     }
 
+    /// Whether a placeholder is to be kept.
+    fn placeholder(&self) -> Result<bool, BadMetadata> {
+        match self.text("placeholder")? {
+            None => Ok(false),
+            Some(_) => self.choice("placeholder", &[("managed", true)]),
+        }
+    }
+
     /// Yes or no, in the words that KEDA takes; like KEDA, an empty one is as good as none.
     fn flag(&self, key: &'static str, default: bool) -> Result<bool, BadMetadata> {
         match self.given(key) {
@@ -212,14 +245,6 @@ impl Metadata {
             }
         }
         Ok(found)
-    }
-
-    fn organization<'a>(&self, organizations: &'a Organizations) -> Result<&'a super::Organization, BadMetadata> {
-        match self.at_most_one(&["organization", "organizationURL", "organizationURLFromEnv"])? {
-            None => organizations.only(),
-            Some(("organization", name)) => organizations.named(name),
-            Some((key, url)) => organizations.at(key, url),
-        }
     }
 
     fn pool(&self) -> Result<(PoolSelector, String), BadMetadata> {

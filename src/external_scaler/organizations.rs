@@ -7,7 +7,20 @@ use std::sync::Arc;
 use url::Url;
 
 use super::BadMetadata;
-use crate::wording::{list, shown, shown_url};
+use crate::{
+    pools::same_place,
+    wording::{list, shown, shown_url},
+};
+
+/// How a call came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Came {
+    /// Anybody on the way could read it.
+    #[default]
+    InTheClear,
+    /// Over TLS.
+    Privately,
+}
 
 /// An organisation as this edge needs to know it.
 #[derive(Clone, Debug)]
@@ -28,20 +41,39 @@ impl Organization {
     }
 }
 
-/// All configured organisations.
+/// All configured organisations, and whether triggers may bring tokens for others.
 #[derive(Clone, Debug)]
-pub struct Organizations(Vec<Organization>);
+pub struct Organizations {
+    configured: Vec<Organization>,
+    allow_tokens_without_tls: bool,
+}
 
 impl Organizations {
     /// These and no others.
     #[must_use]
     pub fn new(organizations: Vec<Organization>) -> Self {
-        Self(organizations)
+        Self { configured: organizations, allow_tokens_without_tls: false }
+    }
+
+    /// As `[grpc] allow_tokens_without_tls` says.
+    #[must_use]
+    pub fn allowing_tokens_without_tls(self, allow: bool) -> Self {
+        Self { allow_tokens_without_tls: allow, ..self }
+    }
+
+    /// Whether a token that came so may be used.
+    pub(super) fn take_tokens(&self, came: Came) -> bool {
+        came == Came::Privately || self.allow_tokens_without_tls
+    }
+
+    /// Whether one of this name is configured.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.configured.iter().any(|it| &*it.name == name)
     }
 
     /// The one that a trigger means that names none.
     pub(super) fn only(&self) -> Result<&Organization, BadMetadata> {
-        match self.0.as_slice() {
+        match self.configured.as_slice() {
             [only] => Ok(only),
             several => Err(BadMetadata::NoOrganization { configured: list(several.iter().map(|it| &it.name), "and") }),
         }
@@ -49,9 +81,11 @@ impl Organizations {
 
     /// The one of this name.
     pub(super) fn named(&self, name: &str) -> Result<&Organization, BadMetadata> {
-        self.0.iter().find(|it| it.name.eq_ignore_ascii_case(name)).ok_or_else(|| BadMetadata::UnknownOrganization {
-            name: shown(name),
-            configured: list(self.0.iter().map(|it| &it.name), "and"),
+        self.configured.iter().find(|it| it.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+            BadMetadata::UnknownOrganization {
+                name: shown(name),
+                configured: list(self.configured.iter().map(|it| &it.name), "and"),
+            }
         })
     }
 
@@ -59,21 +93,10 @@ impl Organizations {
     pub(super) fn at(&self, key: &'static str, written: &str) -> Result<&Organization, BadMetadata> {
         let meant = Url::parse(written).ok();
         let same = |it: &&Organization| meant.as_ref().is_some_and(|meant| same_place(meant, &it.url));
-        self.0.iter().find(same).ok_or_else(|| BadMetadata::UnknownUrl {
+        self.configured.iter().find(same).ok_or_else(|| BadMetadata::UnknownUrl {
             key,
             url: shown_url(written),
-            configured: list(self.0.iter().map(|it| it.url.as_str()), "and"),
+            configured: list(self.configured.iter().map(|it| it.url.as_str()), "and"),
         })
     }
-}
-
-/// Whether two addresses are one organisation's. One with a name, a password, a query or a fragment is nobody's.
-#[must_use]
-pub fn same_place(one: &Url, other: &Url) -> bool {
-    let place = |url: &Url| {
-        let bare =
-            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-        bare.then(|| (url.origin(), url.path().trim_end_matches('/').to_ascii_lowercase()))
-    };
-    place(one).is_some_and(|one| place(other) == Some(one))
 }

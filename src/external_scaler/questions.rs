@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BadMetadata, Fault, Organizations, Request, asker::FaultLog};
+use super::{BadMetadata, Came, Fault, Organizations, Place, Request, asker::FaultLog};
 use crate::{
     cluster_watch::Asked,
     decision::{Answer, Refusal},
@@ -21,15 +21,19 @@ pub(super) struct Questions {
 
 impl Questions {
     /// Reads a call's reference.
-    pub(super) fn read(&self, reference: Option<ScaledObjectRef>) -> Result<Request, Fault> {
-        let request = Request::read(reference.ok_or(BadMetadata::NoReference)?, &self.organizations)?;
+    pub(super) fn read(&self, reference: Option<ScaledObjectRef>, came: Came) -> Result<Request, Fault> {
+        let request = Request::read(reference.ok_or(BadMetadata::NoReference)?, came, &self.organizations)?;
         self.asked.asked(&request.trigger.id.scaled_job);
         Ok(request)
     }
 
     /// The desk of the request's pool.
     pub(super) async fn desk(&self, request: &Request) -> Result<Arc<Desk>, Fault> {
-        Ok(self.directory.open(&request.organization, &request.pool).await?)
+        let opened = match &request.place {
+            Place::Configured(organization) => self.directory.open(organization, &request.pool).await,
+            Place::Own(brought) => self.directory.open_with(brought, &request.pool).await,
+        };
+        Ok(opened?)
     }
 
     /// Asks a fresh question.

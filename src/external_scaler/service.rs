@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Request as Call, Response, Status, async_trait};
 
 use super::{
-    Fault, Organizations,
+    Came, Fault, Organizations,
     asker::{Asker, FaultLog},
     fault::label,
     metadata::metric_name_at_least,
@@ -162,17 +162,17 @@ impl ExternalScaler for Service {
     type StreamMetricSpecStream = Stream<GetMetricSpecResponse>;
 
     async fn is_active(&self, call: Call<ScaledObjectRef>) -> Reply<IsActiveResponse> {
-        let reference = Some(call.into_inner());
+        let (came, reference) = (came(&call), Some(call.into_inner()));
         let asker = self.questions.faults.asker(reference.as_ref());
-        let answering = async { self.questions.is_active(&self.questions.read(reference)?).await };
+        let answering = async { self.questions.is_active(&self.questions.read(reference, came)?).await };
         let (result, _) = self.account(Method::IsActive, &asker, answering).await?;
         Ok(Response::new(IsActiveResponse { result }))
     }
 
     async fn stream_is_active(&self, call: Call<ScaledObjectRef>) -> Reply<Self::StreamIsActiveStream> {
-        let reference = Some(call.into_inner());
+        let (came, reference) = (came(&call), Some(call.into_inner()));
         let asker = self.questions.faults.asker(reference.as_ref());
-        let reading = async { self.questions.read(reference) };
+        let reading = async { self.questions.read(reference, came) };
         let (request, place) = self.account(Method::StreamIsActive, &asker, reading).await?;
         let questions = Arc::clone(&self.questions);
         Ok(Response::new(self.stream(place, |sender| async move {
@@ -181,10 +181,10 @@ impl ExternalScaler for Service {
     }
 
     async fn get_metric_spec(&self, call: Call<ScaledObjectRef>) -> Reply<GetMetricSpecResponse> {
-        let reference = Some(call.into_inner());
+        let (came, reference) = (came(&call), Some(call.into_inner()));
         let asker = self.questions.faults.asker(reference.as_ref());
         let name = reference.as_ref().map(|reference| metric_name_at_least(&reference.scaler_metadata));
-        let reading = async { self.questions.read(reference) };
+        let reading = async { self.questions.read(reference, came) };
         let specs = match self.account(Method::GetMetricSpec, &asker, reading).await {
             Ok((request, _)) => spec(request.metric_name, request.trigger.target),
             Err(_) => spec(name.unwrap_or_default(), 1),
@@ -193,10 +193,11 @@ impl ExternalScaler for Service {
     }
 
     async fn get_metrics(&self, call: Call<GetMetricsRequest>) -> Reply<GetMetricsResponse> {
+        let came = came(&call);
         let GetMetricsRequest { scaled_object_ref: reference, metric_name: wanted } = call.into_inner();
         let asker = self.questions.faults.asker(reference.as_ref());
         let answering = async {
-            let request = self.questions.read(reference)?;
+            let request = self.questions.read(reference, came)?;
             if !wanted.is_empty() && wanted != request.metric_name {
                 return Err(Fault::AnotherMetric { asked: shown(&wanted), known: request.metric_name });
             }
@@ -208,9 +209,9 @@ impl ExternalScaler for Service {
     }
 
     async fn stream_metric_spec(&self, call: Call<ScaledObjectRef>) -> Reply<Self::StreamMetricSpecStream> {
-        let reference = Some(call.into_inner());
+        let (came, reference) = (came(&call), Some(call.into_inner()));
         let asker = self.questions.faults.asker(reference.as_ref());
-        let reading = async { self.questions.read(reference) };
+        let reading = async { self.questions.read(reference, came) };
         let (request, place) = self.account(Method::StreamMetricSpec, &asker, reading).await?;
         Ok(Response::new(self.stream(place, |sender| async move {
             // Other metadata comes with another call, so these specs never change.
@@ -219,6 +220,11 @@ impl ExternalScaler for Service {
             }
         })))
     }
+}
+
+/// How a call came, as far as the door has told.
+fn came<T>(call: &Call<T>) -> Came {
+    call.extensions().get().copied().unwrap_or_default()
 }
 
 /// What KEDA scales by, in both fields: older KEDA reads only the integer.

@@ -1,14 +1,16 @@
 //! What own agents register with: for triggers that leave it to them to say what they offer.
 //!
-//! An image changes, and its agents with it, so only the last few count, and of them what all have in common.
+//! An image changes, and its agents with it, so only the last few count, and of them what all have in common. While none has been
+//! seen, the placeholder that stands for them says what they offer.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     agent::Agent,
     capability::CapabilitySet,
-    decision::Decision,
-    trigger::{CapabilitiesFrom, ScaledJobId},
+    decision::{Decision, Gained, Origin},
+    placeholder::{Mark, offered_by},
+    trigger::{CapabilitiesFrom, ScaledJobId, Trigger},
 };
 
 /// How many agents are learned from.
@@ -28,10 +30,25 @@ struct Lessons {
 }
 
 impl Learned {
-    /// What each of some ScaledJobs has learned; nothing at all where none has.
-    pub(super) fn of(&self, ids: &[ScaledJobId]) -> Vec<Option<Arc<CapabilitySet>>> {
-        let learned = |id| self.scaled_jobs.get(id).and_then(|lessons| lessons.common.clone());
-        if self.scaled_jobs.is_empty() { Vec::new() } else { ids.iter().map(learned).collect() }
+    /// What each of some ScaledJobs has learned, or its placeholder says; nothing at all where none learns.
+    pub(super) fn of(&self, ids: &[ScaledJobId], triggers: &[Arc<Trigger>], agents: &[Agent]) -> Vec<Option<Gained>> {
+        if !triggers.iter().any(|trigger| trigger.capabilities_from == CapabilitiesFrom::Learned) {
+            return Vec::new();
+        }
+        let mut placeholders = BTreeMap::new();
+        for agent in agents {
+            let Some(mark) = Mark::of(agent) else { continue };
+            placeholders.entry(mark.scaled_job).or_insert(agent);
+        }
+        let gained = |id| {
+            let learned = self.scaled_jobs.get(id).and_then(|lessons| lessons.common.clone());
+            let learned = learned.map(|capabilities| Gained { capabilities, origin: Origin::Learned });
+            learned.or_else(|| {
+                let capabilities = Arc::new(offered_by(placeholders.get(id)?));
+                Some(Gained { capabilities, origin: Origin::Placeholder })
+            })
+        };
+        ids.iter().map(gained).collect()
     }
 
     /// Learns from a decision's agents. Says whether anything was learned.

@@ -16,6 +16,8 @@ pub enum Endpoint {
     JobRequests,
     /// `pools/{id}/agents`.
     Agents,
+    /// Agents registered, replaced and removed.
+    Registrations,
     /// `resourceusage`.
     ResourceUsage,
     /// `resourcelimits`.

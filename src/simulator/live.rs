@@ -3,6 +3,7 @@
 //! ```text
 //! [LiveWorld] ── one task moves the world from event to event
 //!     ├─ [rest]    Azure's REST interface over HTTP ◀── the scaler's client
+//!     ├─ [line]    the connections under it, which may go wrong; [shapes] has the ways
 //!     ├─ [control] beside it, for who asks for it: jobs, agents and faults from outside
 //!     └─ [polling] one task per ScaledJob ──gRPC──▶ the scaler
 //! ```
@@ -10,9 +11,11 @@
 //! All tasks belong to the [`LiveWorld`] and end with it. The world stands behind one lock, held for a computation only.
 
 pub mod control;
+mod line;
 mod observation;
 mod polling;
 mod rest;
+mod shapes;
 mod traffic;
 
 use std::{
@@ -37,6 +40,7 @@ use self::traffic::Traffic;
 pub use self::{
     observation::{Observation, QueuedJob, ScaledJobStages, StaticAgent},
     polling::DecisionInForce,
+    shapes::Shape,
 };
 use super::{accounts::Summary, plan::Plan, world::World};
 use crate::{job_request::Parallelism, pools::Clock};
@@ -160,6 +164,11 @@ impl LiveWorld {
     pub fn set_parallel_jobs(&self, parallelism: Parallelism, limit: Option<u32>) {
         self.shared.now().set_parallel_jobs(parallelism, limit);
         self.shared.changed.notify_one();
+    }
+
+    /// From now on the token may only read, or change agents, too.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.shared.traffic.set_read_only(read_only);
     }
 
     /// No more jobs arrive by themselves.

@@ -411,6 +411,7 @@ impl VirtualRun {
             priority: plan.priority,
             target: plan.target,
             activation: 0,
+            keeps_placeholder: false,
             hints: Vec::new(),
         })
     }

@@ -64,6 +64,8 @@ struct Section<'a> {
     pool: Pool<'a>,
     decided: bool,
     age: Option<String>,
+    /// How long a snapshot stays fresh, where that is longer than usual.
+    stretched: Option<String>,
     /// How much longer no agents are asked for, and what keeps the cluster from being seen whole, where it is that.
     settling: Option<(String, Option<&'a str>)>,
     queued: usize,
@@ -122,6 +124,7 @@ impl<'a> Section<'a> {
             pool,
             decided: seen.decision.is_some(),
             age: seen.snapshot_age().map(spoken),
+            stretched: Some(seen.fresh_for).filter(|(_, longer)| *longer).map(|(time, _)| spoken(time)),
             settling: None,
             queued: seen.queued().count(),
             longest_wait: seen.longest_wait().map(spoken),

@@ -34,6 +34,8 @@ pub(super) struct Pool<'a> {
     /// When Azure was asked for what is known.
     pub(super) snapshot_taken_at: Option<Timestamp>,
     pub(super) snapshot_age_seconds: Option<f64>,
+    /// A question asked of an older snapshot asks Azure first; longer than usual while little may be asked.
+    pub(super) fresh_for_seconds: f64,
     /// Why the last round of requests failed, if it did.
     pub(super) failure: Option<FailureSaid<'a>>,
     /// Until when no agents are asked for, because not all triggers have asked yet.
@@ -176,6 +178,7 @@ pub(super) fn pool(seen: &PoolSeen) -> Pool<'_> {
         name: &seen.name,
         snapshot_taken_at: seen.snapshot.as_ref().map(|snapshot| snapshot.taken_at),
         snapshot_age_seconds: seen.snapshot_age().map(|age| age.as_secs_f64()),
+        fresh_for_seconds: seen.fresh_for.0.as_secs_f64(),
         failure: seen
             .failure
             .as_ref()
@@ -249,6 +252,9 @@ fn describe_trigger<'a>(seen: &'a PoolSeen, decision: &'a Decision, decided: &'a
     let mut hints = hints(decision, decided);
     if decision.triggers.iter().filter(|other| other.scaled_job == decided.scaled_job).count() > 1 {
         hints.push(ADD_UP.to_owned());
+    }
+    if let Some(trouble) = seen.placeholder_trouble.as_ref().filter(|_| trigger.keeps_placeholder) {
+        hints.push(format!("`placeholder: managed`: {trouble}"));
     }
     Trigger {
         organization: &seen.organization,

@@ -29,6 +29,10 @@ pub(super) struct PoolSeen {
     pub(super) snapshot: Option<Arc<Snapshot>>,
     /// Why the last round failed, where it did.
     pub(super) failure: Option<Arc<Failure>>,
+    /// Why placeholders are not kept as they should be.
+    pub(super) placeholder_trouble: Option<Arc<str>>,
+    /// How long a snapshot stays fresh, and whether that is longer than usual.
+    pub(super) fresh_for: (Duration, bool),
     /// What is decided; nothing before a first answer of Azure.
     pub(super) decision: Option<Arc<Decision>>,
 }
@@ -58,6 +62,8 @@ impl PoolSeen {
             now,
             snapshot,
             failure,
+            placeholder_trouble: desk.placeholder_trouble(),
+            fresh_for: desk.fresh_for(),
             decision: pool.current().cloned(),
         }
     }

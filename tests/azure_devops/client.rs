@@ -85,8 +85,8 @@ async fn a_token_that_azure_repeats_is_not_repeated() {
 
 #[tokio::test]
 async fn an_answer_has_a_greatest_size() {
-    let body = [b"{\"value\":[".to_vec(), vec![b' '; 256 << 20]].concat();
-    check(Answer::new(200, body), FailureClass::BadAnswer, &["larger than 256 MiB"]).await;
+    let body = [b"{\"value\":[".to_vec(), vec![b' '; 64 << 20]].concat();
+    check(Answer::new(200, body), FailureClass::BadAnswer, &["larger than 64 MiB"]).await;
 }
 
 #[tokio::test]

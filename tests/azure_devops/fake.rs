@@ -47,6 +47,7 @@ pub(crate) struct Fake {
     /// Its address, with a collection's path.
     pub(crate) url: String,
     answers: Arc<Mutex<HashMap<Part, Answer>>>,
+    refused: Arc<Mutex<Vec<String>>>,
     asked: Arc<watch::Sender<Vec<Asked>>>,
     open: Arc<watch::Sender<bool>>,
 }
@@ -75,6 +76,7 @@ impl Fake {
         let fake = Self {
             url: format!("http://{}/tfs/Default Collection/", listener.local_addr().unwrap()),
             answers: Arc::default(),
+            refused: Arc::default(),
             asked: Arc::new(watch::Sender::default()),
             open: Arc::new(watch::Sender::new(true)),
         };
@@ -93,6 +95,11 @@ impl Fake {
         self.answers.lock().unwrap().insert(part, answer);
     }
 
+    /// From now on, who signs in so is refused.
+    pub(crate) fn refuse(&self, authorizations: &[&str]) {
+        *self.refused.lock().unwrap() = authorizations.iter().map(|&value| value.to_owned()).collect();
+    }
+
     /// Lets requests wait, or go on.
     pub(crate) fn set_open(&self, open: bool) {
         self.open.send_replace(open);
@@ -101,6 +108,11 @@ impl Fake {
     /// How often a part of the interface was asked.
     pub(crate) fn count(&self, part: Part) -> usize {
         self.asked.borrow().iter().filter(|asked| asked.part == part).count()
+    }
+
+    /// All requests until now, which are forgotten.
+    pub(crate) fn take(&self) -> Vec<Asked> {
+        self.asked.send_replace(Vec::new())
     }
 
     /// The last request.
@@ -129,7 +141,7 @@ pub(crate) fn usage(used: u32, limit: Option<u32>) -> Answer {
 async fn serve(State(fake): State<Fake>, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path();
     let is_public = request.uri().query().is_some_and(|query| query.contains("parallelismTag=Public"));
-    let part = match path.strip_prefix("/tfs/Default%20Collection/_apis/distributedtask/") {
+    let part = match path.split_once("/_apis/distributedtask/").map(|(_, rest)| rest) {
         Some("resourceusage") if is_public => Part::PublicUse,
         Some("resourceusage") => Part::PrivateUse,
         Some("resourcelimits") => Part::Limits,
@@ -139,10 +151,13 @@ async fn serve(State(fake): State<Fake>, request: Request<Body>) -> Response<Bod
         Some(_) => Part::Pools,
         None => Part::Elsewhere,
     };
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_refused = fake.refused.lock().unwrap().iter().any(|refused| refused == shown);
     let asked = Asked { part, uri: request.uri().to_string(), headers: request.headers().clone() };
     fake.asked.send_modify(|all| all.push(asked));
     fake.open.subscribe().wait_for(|open| *open).await.unwrap();
     let answer = fake.answers.lock().unwrap().get(&part).cloned().unwrap_or_else(|| Answer::new(418, ""));
+    let answer = if is_refused { Answer::new(401, "") } else { answer };
     let mut response = Response::builder().status(StatusCode::from_u16(answer.status).unwrap());
     for (name, value) in answer.headers {
         response = response.header(name, value);

@@ -154,6 +154,46 @@ async fn azure_is_not_asked_before_the_time_it_asks_for() {
 }
 
 #[tokio::test]
+async fn news_is_looked_at_at_once_and_again_where_it_came_during_a_round() {
+    let world = World::start().await;
+    let desk = world.desk().await;
+    desk.wake();
+    until(&desk, |look| look.rounds_ended == 2).await;
+    world.fake.set_open(false);
+    desk.wake();
+    world.fake.until_asked(Part::JobRequests, 3).await;
+    desk.wake();
+    desk.wake();
+    world.fake.set_open(true);
+    until(&desk, |look| look.rounds_ended == 4).await;
+    jobs(&desk).await;
+    assert_eq!(world.fake.count(Part::JobRequests), 5, "one more for the two, and the question's own");
+}
+
+#[tokio::test]
+async fn news_wakes_nothing_while_azure_asks_for_patience_or_fails() {
+    let world = World::start().await;
+    world.fake.answer(Part::JobRequests, Answer::list(&[QUEUED]).with("retry-after", "20"));
+    let desk = world.desk().await;
+    desk.wake();
+    in_no_time(tokio::time::sleep(Duration::from_secs(1))).await;
+    let look = desk.look().borrow().clone();
+    assert_eq!((look.rounds_ended, look.failure), (1, None), "nobody asked, so nobody is told why not");
+    assert_eq!(in_no_time(jobs(&desk)).await, 1, "questions are answered as ever");
+    assert_eq!(desk.look().borrow().rounds_ended, 2);
+    assert_eq!(world.fake.count(Part::JobRequests), 1);
+
+    world.fake.answer(Part::JobRequests, Answer::new(503, ""));
+    pass(Duration::from_secs(20)).await;
+    desk.wake();
+    until(&desk, |look| look.rounds_ended == 3).await;
+    desk.wake();
+    in_no_time(tokio::time::sleep(Duration::from_millis(900))).await;
+    assert_eq!(desk.look().borrow().rounds_ended, 3);
+    assert_eq!(world.fake.count(Part::JobRequests), 2);
+}
+
+#[tokio::test]
 async fn patience_may_be_asked_for_with_a_good_answer() {
     let world = World::start().await;
     world.fake.answer(Part::JobRequests, Answer::list(&[QUEUED]).with("retry-after", "20"));
@@ -195,4 +235,25 @@ async fn a_new_token_is_tried_at_once_and_a_refused_one_is_not() {
     std::fs::write(&path, "told-anew").unwrap();
     assert_eq!(jobs(&desk).await, 1, "the same token is good again");
     assert_eq!(world.fake.last().headers["authorization"], "Basic OnRvbGQtYW5ldw==");
+}
+
+#[tokio::test]
+async fn snapshots_stay_fresh_for_longer_while_little_may_be_asked() {
+    let world = World::start().await;
+    let left = |units: &str| Answer::list(&[]).with("x-ratelimit-limit", "200").with("x-ratelimit-remaining", units);
+    world.fake.answer(Part::JobRequests, left("20"));
+    let desk = world.desk().await;
+    assert_eq!(desk.fresh_for(), (Duration::from_secs(8), true), "0.8 of what is tolerated");
+    pass(Duration::from_secs(7)).await;
+    in_no_time(jobs(&desk)).await;
+    assert_eq!(world.fake.count(Part::JobRequests), 1, "the snapshot is fresh");
+    pass(Duration::from_secs(2)).await;
+    world.fake.answer(Part::JobRequests, left("10"));
+    jobs(&desk).await;
+    assert_eq!(world.fake.count(Part::JobRequests), 2);
+    pass(Duration::from_mins(4)).await;
+    assert_eq!(world.fake.count(Part::JobRequests), 2, "nobody waits");
+    world.fake.answer(Part::JobRequests, left("200"));
+    jobs(&desk).await;
+    assert_eq!(desk.fresh_for(), (Duration::ZERO, false));
 }

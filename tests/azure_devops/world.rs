@@ -45,7 +45,7 @@ pub(crate) fn organization(url: &str) -> Organization {
 }
 
 pub(crate) fn client(url: &str) -> Client {
-    Client::new(&organization(url), Metrics::new()).unwrap()
+    Client::new(&organization(url), Clock::starting_at(Timestamp::UNIX_EPOCH), Metrics::new()).unwrap()
 }
 
 /// Every question wants a new snapshot, and has long to wait for it.

@@ -17,10 +17,10 @@ colour = "blue"
 [grpc]
 listen = "6000"
 tls = { certificate = "/no/such/tls.crt", client = "ca.crt" }
-allow_tokens_without_tls = true
+allow_tokens_without_tls = "perhaps"
 [http]
 lissten = "0.0.0.0:1"
-hooks = { secret_file = "x" }
+hooks = { secret_file = "/no/such/secret", secret = "x" }
 [log]
 format = "xml"
 [polling]
@@ -60,12 +60,13 @@ url = "https://azure.contoso.local/tfs"
 credential = { kind = "pat", file = "x" }
 "#;
     assert_snapshot!(faults(text, &[]), @r#"
-    grpc.allow_tokens_without_tls: this version does not support it yet: leave it out, since triggers can't bring tokens of their own
     grpc.tls.key: is missing, name a file with the certificate's private key, as PEM
     grpc.tls.certificate: can't read `/no/such/tls.crt`: No such file or directory (os error 2)
     grpc.tls.client: unknown key, did you mean `client_ca`?
+    grpc.allow_tokens_without_tls: is `perhaps`, but must be `true` or `false`
     grpc.listen: is `6000`, but must be an address and a port, such as `0.0.0.0:6000` or `[::]:6000`
-    http.hooks: this version does not support it yet: leave it out
+    http.hooks.secret_file: can't read `/no/such/secret`: No such file or directory (os error 2)
+    http.hooks.secret: unknown key, did you mean `secret_file`?
     http.lissten: unknown key, did you mean `listen`?
     log.format: is `xml`, but must be `json` or `text`
     polling.tolerated_age: is `10`, but must be a length of time with its unit, such as `500ms`, `30s`, `5m` or `1h30m`
@@ -89,9 +90,9 @@ credential = { kind = "pat", file = "x" }
     organizations[1].certificate_authority: can't read `/no/such/ca.pem`: No such file or directory (os error 2)
     organizations[1].proxy: is `socks5://proxy`, but must be an `http://` or `https://` URL without a user or a password, such as `http://proxy:3128`
     organizations[1].allow_plain_http: is `yes`, but must be `true` or `false`
-    organizations[2].credential.kind: this version does not support it yet: use `personal_access_token`, with `file` or `env`
+    organizations[2].credential.kind: is `workload_identity`, but the environment has no `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_FEDERATED_TOKEN_FILE`: label the pod `azure.workload.identity/use: "true"`, and annotate its ServiceAccount with `azure.workload.identity/client-id`
     organizations[2].url: is `http://azure.adatum.com/tfs`, but would send the token in the clear: use `https://`, or add `allow_plain_http = true`
-    organizations[3].credential.kind: is `pat`, but must be `personal_access_token`
+    organizations[3].credential.kind: is `pat`, but must be `personal_access_token`, `workload_identity`, `managed_identity` or `client_secret`
     colour: unknown key, did you mean `log`?
     "#);
 }
@@ -142,9 +143,9 @@ fn a_credential_says_where_the_token_is_once() {
         with("credential = { kind = \"personal_access_token\", token = \"hidden\" }"),
     ];
     assert_snapshot!(told.join("\n"), @r#"
-    organizations[0].credential: is missing, write `{ kind = "personal_access_token", file = "..." }`, or `env` for `file`
+    organizations[0].credential: is missing, write `{ kind = "personal_access_token", file = "..." }`, or `env` for `file`, or another `kind`: `workload_identity`, `managed_identity` or `client_secret`
     organizations[0].credential: is text, but must be a table
-    organizations[0].credential.kind: is missing, write `personal_access_token`
+    organizations[0].credential.kind: is missing, write `personal_access_token`, or one of Entra's kinds
     organizations[0].credential.file: is missing, write the token's file, or `env` and a variable's name
     organizations[0].credential.file and organizations[0].credential.env are both given: keep one of them
     organizations[0].credential.env: the environment has no `EMPTY`, or it is empty: set it to the token

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use azp_scaler::{
+    azure_devops::credential::Credential,
     azure_devops::organization::ParallelJobs,
-    config::{Credential, KubernetesSettings, LogFormat, Settings},
+    config::{KubernetesSettings, LogFormat, Settings},
     parallel_jobs::Headroom,
 };
 use jiff::SignedDuration;
@@ -17,6 +18,7 @@ fn what_is_left_out_is_as_the_contract_says() {
     let settings = Folder::new().load("azp-scaler.toml", LEAST, &[]).unwrap();
     assert_eq!(settings.grpc_listen, "0.0.0.0:6000".parse().unwrap());
     assert_eq!(settings.http_listen, "0.0.0.0:8080".parse().unwrap());
+    assert_eq!(settings.hooks_secret, None);
     assert_eq!(settings.log_format, LogFormat::Json);
     let seconds = Duration::from_secs;
     assert_eq!(settings.freshness.fresh_for, seconds(1));
@@ -33,7 +35,7 @@ fn what_is_left_out_is_as_the_contract_says() {
     assert_eq!(&*organization.name, "contoso");
     assert_eq!(organization.url.as_str(), "https://dev.azure.com/contoso");
     assert_eq!(organization.namespaces, ["*"]);
-    assert!(matches!(&organization.credential, Credential::TokenFile(file) if file.ends_with("token")));
+    assert!(matches!(&organization.credential, Credential::PersonalAccessTokenFile(file) if file.ends_with("token")));
     assert!(organization.certificate_authority.is_none() && organization.proxy.is_none());
     assert!(!organization.allow_plain_http);
     assert_eq!(organization.parallel_jobs, ParallelJobs::Auto);
@@ -46,6 +48,7 @@ listen = "127.0.0.1:6001"
 allow_tokens_without_tls = false
 [http]
 listen = "[::1]:8081"
+hooks = { secret_file = "FOLDER/token" }
 [log]
 format = "text"
 [polling]
@@ -76,7 +79,7 @@ allow_plain_http = true
 /// The same, in YAML.
 const YAML: &str = r#"
 grpc: { listen: "127.0.0.1:6001", allow_tokens_without_tls: false }
-http: { listen: "[::1]:8081" }
+http: { listen: "[::1]:8081", hooks: { secret_file: FOLDER/token } }
 log: { format: text }
 polling:
   fresh_for: 500ms
@@ -110,6 +113,7 @@ fn toml_and_yaml_say_the_same() {
 
     assert_eq!(toml.grpc_listen, "127.0.0.1:6001".parse().unwrap());
     assert_eq!(toml.http_listen, "[::1]:8081".parse().unwrap());
+    assert!(toml.hooks_secret.as_ref().is_some_and(|file| file.ends_with("token")));
     assert_eq!(toml.log_format, LogFormat::Text);
     assert_eq!(toml.freshness.fresh_for, Duration::from_millis(500));
     assert_eq!(toml.freshness.answer_within, Duration::from_millis(4500));
@@ -127,7 +131,7 @@ fn toml_and_yaml_say_the_same() {
     assert_eq!(organization.namespaces, ["ci", "builds"]);
     assert_eq!(organization.parallel_jobs, ParallelJobs::Off);
     assert!(
-        matches!(&organization.credential, Credential::TokenVariable { token, .. } if token.expose_secret() == "hidden-token")
+        matches!(&organization.credential, Credential::PersonalAccessTokenVariable { token, .. } if token.expose_secret() == "hidden-token")
     );
     assert!(organization.certificate_authority.is_some() && organization.allow_plain_http);
     assert_eq!(organization.proxy.as_ref().unwrap().as_str(), "http://proxy:3128/");
@@ -203,7 +207,7 @@ fn the_short_way_needs_no_file() {
         let [organization] = settings.organizations.as_slice() else { panic!("one") };
         assert_eq!(&*organization.name, name, "{url}");
         assert!(
-            matches!(&organization.credential, Credential::TokenVariable { token, .. } if token.expose_secret() == "hidden-token")
+            matches!(&organization.credential, Credential::PersonalAccessTokenVariable { token, .. } if token.expose_secret() == "hidden-token")
         );
         assert!(!format!("{settings:?}").contains("hidden-token"));
     }
@@ -216,5 +220,7 @@ fn the_short_way_takes_a_token_file_and_a_file_without_organizations() {
     let environment = [("AZP_URL", "https://dev.azure.com/contoso"), ("AZP_TOKEN_FILE", token.to_str().unwrap())];
     let settings = folder.load("azp-scaler.yml", "log: { format: text }", &environment).unwrap();
     assert_eq!(settings.log_format, LogFormat::Text);
-    assert!(matches!(&settings.organizations[0].credential, Credential::TokenFile(file) if *file == token));
+    assert!(
+        matches!(&settings.organizations[0].credential, Credential::PersonalAccessTokenFile(file) if *file == token)
+    );
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use azp_scaler::{
     capability::CapabilitySet,
     cluster_view::{ClusterView, ScaledJobView},
-    decision::Origin,
+    decision::{AgentState, Origin},
     explain::explain,
     trigger::{CapabilitiesFrom, Trigger},
 };
@@ -67,6 +67,43 @@ fn a_job_is_told_where_the_value_comes_from_that_does_not_meet_it() {
     assert_eq!(told.reasons, ["agents/T lacks `java = 17` (offers `11`, learned from its agents)"]);
 }
 
+/// A placeholder of `agents/NAME`, offline.
+fn placeholder(name: &str, offers: &str) -> azp_scaler::agent::Agent {
+    let mark = format!("azp-scaler.placeholder=agents/{name}");
+    offline(agent(&format!("T-placeholder-{name}"), &format!("{offers}, Agent.Version=999.0.0, {mark}")), 600)
+}
+
+#[test]
+fn a_placeholder_says_what_agents_offer_until_one_has_been_seen() {
+    let mut scene = Scene::new([learning("docker"), trigger("U", "")]);
+    let queue = [job(2, &["java"]), job(3, &["java -equals 17"]), job(4, &["maven"])];
+    let stands = [placeholder("T", "java=17"), placeholder("U", "maven")];
+    let (told, decision) = scene.look(&queue, &stands);
+    assert_eq!(told, [2, 0], "at the first look, and only to who learns");
+    let offered = &decision.triggers[0];
+    assert_eq!(offered.capabilities.sorted(), [("docker", ""), ("java", "17")], "neither the mark nor the version");
+    assert_eq!(offered.origin(&"java".into()), Some(Origin::Placeholder));
+    let told = explain(&decision, 2, at(1)).reasons;
+    assert_eq!(told, ["agents/T lacks `maven`", "agents/U lacks `maven`"]);
+
+    let seen = offline(finished_one(agent("T-a", "java=11")), 600);
+    let (told, decision) = scene.look(&queue, &[stands.to_vec(), vec![seen]].concat());
+    assert_eq!(told, [1, 0]);
+    assert_eq!(decision.triggers[0].origin(&"java".into()), Some(Origin::Learned));
+}
+
+#[test]
+fn a_placeholder_is_no_agent_of_anybody_unless_it_is_online() {
+    let stands = placeholder("T", "java=17");
+    let (told, decision) = Scene::new([trigger("T", "java")]).look(&[job(1, &["java"])], std::slice::from_ref(&stands));
+    assert_eq!(told, [1]);
+    assert_eq!((decision.agents[0].state, decision.agents[0].owner), (AgentState::Placeholder, None));
+    let up = azp_scaler::agent::Agent { online: true, ..stands };
+    let (told, decision) = Scene::new([trigger("T", "java")]).look(&[job(1, &["java"])], &[up]);
+    assert_eq!((decision.agents[0].state, decision.agents[0].owner), (AgentState::Idle, Some(0)));
+    assert_eq!(told, [0], "an agent took its name over, and the job waits for it");
+}
+
 #[test]
 fn the_environment_is_offered_while_the_cluster_is_seen() {
     let asks = Trigger { capabilities_from: CapabilitiesFrom::Environment, ..trigger("T", "docker") };
@@ -92,7 +129,7 @@ fn what_is_learned_does_not_depend_on_which_agents_are_listed_first_nor_on_how_o
     let (told, first) = scene.look(&queue, &agents);
     let (again, second) = scene.look(&queue, &agents);
     assert_eq!((told, again), (vec![1], vec![1]));
-    let learned = [first, second].map(|decision| decision.triggers[0].gained.clone().unwrap());
+    let learned = [first, second].map(|decision| decision.triggers[0].gained.clone().unwrap().capabilities);
     assert!(Arc::ptr_eq(&learned[0], &learned[1]), "nothing new was seen, so nothing is learned anew");
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn trigger(name: &str, offers: &str) -> Trigger {
         priority: 100,
         target: 1,
         activation: 0,
+        keeps_placeholder: false,
         hints: Vec::new(),
     }
 }

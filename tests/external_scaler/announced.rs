@@ -9,7 +9,7 @@ use std::{
 use azp_scaler::{
     cluster_view::{ClusterView, ScaledJobView},
     cluster_watch::View,
-    external_scaler::{Request, announce},
+    external_scaler::{Came, Request, announce},
     pools::{Directory, FailureClass},
     protocol::ScaledObjectRef,
     trigger::ScaledJobId,
@@ -49,7 +49,7 @@ async fn opened(world: &World, times: usize) {
 
 /// What KEDA is told when it first asks, two jobs being queued.
 fn first_answer(world: &World) -> u64 {
-    let trigger = Request::read(reference(&[]), &organizations()).unwrap().trigger;
+    let trigger = Request::read(reference(&[]), Came::InTheClear, &organizations()).unwrap().trigger;
     let snapshot = world.queue(2);
     world.desk.pool().ask(&trigger, &snapshot, world.clock.now()).unwrap().value
 }

@@ -2,7 +2,7 @@
 
 use azp_scaler::{
     builtin::{Agreement, Builtin},
-    external_scaler::Request,
+    external_scaler::{Came, Request},
     trigger::{Strategy, Trigger},
 };
 
@@ -10,13 +10,13 @@ use crate::world::{organizations, reference};
 
 #[track_caller]
 fn trigger(entries: &[(&str, &str)]) -> Trigger {
-    let request = Request::read(reference(entries), &organizations()).unwrap();
+    let request = Request::read(reference(entries), Came::InTheClear, &organizations()).unwrap();
     Trigger::clone(&request.trigger)
 }
 
 #[track_caller]
 fn fault(entries: &[(&str, &str)]) -> String {
-    Request::read(reference(entries), &organizations()).unwrap_err().to_string()
+    Request::read(reference(entries), Came::InTheClear, &organizations()).unwrap_err().to_string()
 }
 
 /// A trigger that wants the built-in scaler's number.

@@ -1,7 +1,7 @@
 //! References as users write them: each key with what it means, what is refused, and in which words.
 
 use azp_scaler::{
-    external_scaler::{BadMetadata, Organization, Organizations, Request},
+    external_scaler::{BadMetadata, Came, Organization, Organizations, Place, Request},
     pools::PoolSelector,
     protocol::ScaledObjectRef,
     trigger::{JobsWithoutDemands, Strategy, Trigger},
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::world::{bare, organizations, reference};
 
 fn read(reference: ScaledObjectRef) -> Result<Request, BadMetadata> {
-    Request::read(reference, &organizations())
+    Request::read(reference, Came::InTheClear, &organizations())
 }
 
 #[track_caller]
@@ -27,7 +27,7 @@ fn fault(entries: &[(&str, &str)]) -> String {
 #[test]
 fn the_least_that_is_needed_gives_kedas_own_defaults() {
     let request = read(bare(&[("organization", "contoso"), ("poolName", "Linux Agents")])).unwrap();
-    assert_eq!(&*request.organization, "contoso");
+    assert!(matches!(&request.place, Place::Configured(name) if &**name == "contoso"));
     assert_eq!(request.pool, PoolSelector::Name("linux agents".into()));
     assert_eq!(request.metric_name, "azure-pipelines-linux-agents");
     let trigger = request.trigger;
@@ -108,7 +108,8 @@ fn an_organization_is_named_by_name_or_by_address() {
         ("organizationURL", "https://DEV.azure.com/contoso/"),
         ("organizationURLFromEnv", "https://dev.azure.com:443/contoso"),
     ] {
-        assert_eq!(&*by(key, value).unwrap().organization, "contoso", "{key}: {value}");
+        let place = by(key, value).unwrap().place;
+        assert!(matches!(&place, Place::Configured(name) if &**name == "contoso"), "{key}: {value}: {place:?}");
     }
     assert_eq!(
         by("organization", "contosso").unwrap_err().to_string(),
@@ -133,8 +134,8 @@ fn an_organization_may_be_left_out_where_there_is_one() {
         namespaces: vec!["*".to_owned()],
     };
     let unnamed = bare(&[("poolName", "linux")]);
-    let request = Request::read(unnamed.clone(), &Organizations::new(vec![only])).unwrap();
-    assert_eq!(&*request.organization, "contoso");
+    let request = Request::read(unnamed.clone(), Came::InTheClear, &Organizations::new(vec![only])).unwrap();
+    assert!(matches!(&request.place, Place::Configured(name) if &**name == "contoso"));
     assert_eq!(
         read(unnamed).unwrap_err().to_string(),
         "no organization is named: give `organization`, one of `contoso` and `fabrikam`"
@@ -150,7 +151,7 @@ fn an_organization_is_for_the_namespaces_it_admits() {
     );
     let mut admitted = reference(&[("organization", "fabrikam")]);
     admitted.namespace = "secret-projects".to_owned();
-    assert_eq!(&*read(admitted).unwrap().organization, "fabrikam");
+    assert!(matches!(read(admitted).unwrap().place, Place::Configured(name) if &*name == "fabrikam"));
 }
 
 #[test]
@@ -192,10 +193,13 @@ fn unknown_keys_and_words_are_told_the_known_ones() {
 }
 
 #[test]
-fn what_this_version_does_not_do_is_refused_with_what_to_write_instead() {
-    let fault = fault(&[("placeholder", "managed")]);
-    assert!(fault.starts_with("`placeholder` is "), "{fault}");
-    assert!(fault.contains("this version") && fault.contains("register an offline agent"), "{fault}");
+fn a_placeholder_is_kept_where_that_is_asked_for() {
+    assert!(!trigger(&[]).keeps_placeholder);
+    assert!(trigger(&[("placeholder", "managed")]).keeps_placeholder);
+    assert_eq!(fault(&[("placeholder", "true")]), "`placeholder` is `true`: it must be `managed`");
+    assert_eq!(fault(&[("placeholder", "")]), "`placeholder` is empty: give it a value, or leave it out");
+    let builtin = fault(&[("matching", "builtin"), ("placeholder", "managed")]);
+    assert!(builtin.contains("`placeholder`") && builtin.contains("azp-scaler placeholder ensure"), "{builtin}");
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use azp_scaler::external_scaler::{Certificates, TlsFiles, serve};
 use azp_scaler::protocol::external_scaler_client::ExternalScalerClient;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::{
     io::AsyncReadExt as _,
@@ -17,35 +16,16 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use crate::world::{World, reference};
-
-/// Whoever signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// A certificate for a name, and its key.
-    fn signs(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-}
+use crate::{
+    certificates::Authority,
+    world::{World, reference},
+};
 
 /// Files that are mounted, and replaced.
-struct Mounted(TempDir);
+pub(crate) struct Mounted(TempDir);
 
 impl Mounted {
-    fn new((certificate, key): &(String, String)) -> Self {
+    pub(crate) fn new((certificate, key): &(String, String)) -> Self {
         let mounted = Self(tempfile::tempdir().unwrap());
         mounted.replace(certificate, key);
         mounted
@@ -60,7 +40,7 @@ impl Mounted {
         fs::write(self.path("tls.key"), key).unwrap();
     }
 
-    fn files(&self, client_ca: Option<&Authority>) -> TlsFiles {
+    pub(crate) fn files(&self, client_ca: Option<&Authority>) -> TlsFiles {
         let client_ca = client_ca.map(|authority| {
             fs::write(self.path("ca.crt"), authority.pem()).unwrap();
             self.path("ca.crt")
@@ -70,7 +50,7 @@ impl Mounted {
 }
 
 /// The real server with these files; its port.
-async fn served(world: &World, files: TlsFiles) -> u16 {
+pub(crate) async fn served(world: &World, files: TlsFiles) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let certificates = Certificates::load(files).await.unwrap();
@@ -80,7 +60,7 @@ async fn served(world: &World, files: TlsFiles) -> u16 {
 }
 
 /// A client that trusts an authority, and shows a certificate.
-async fn client(
+pub(crate) async fn client(
     port: u16,
     trusts: &Authority,
     shows: Option<&(String, String)>,

@@ -15,7 +15,7 @@ use azp_scaler::{
     metrics::Metrics,
     parallel_jobs::{Headroom, Ledger},
     pool::{Pool, Rules},
-    pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Opening, PoolSelector, Publisher},
+    pools::{Brought, Clock, Desk, Directory, Failure, FailureClass, Freshness, Opening, PoolSelector, Publisher},
     protocol::{ScaledObjectRef, external_scaler_client::ExternalScalerClient},
     snapshot::{Queue, Snapshot},
 };
@@ -56,6 +56,8 @@ pub(crate) struct OnePool {
     desk: Mutex<Option<Arc<Desk>>>,
     failure: Mutex<Option<Arc<Failure>>>,
     hangs: bool,
+    /// What was brought.
+    pub(crate) brought: Mutex<Vec<Brought>>,
     /// How often it was asked.
     pub(crate) asked: AtomicUsize,
 }
@@ -76,6 +78,11 @@ impl OnePool {
 }
 
 impl Directory for OnePool {
+    fn open_with<'a>(&'a self, brought: &'a Brought, pool: &'a PoolSelector) -> Opening<'a> {
+        self.brought.lock().unwrap().push(brought.clone());
+        self.open("", pool)
+    }
+
     fn open<'a>(&'a self, _: &'a str, _: &'a PoolSelector) -> Opening<'a> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async {
@@ -127,6 +134,13 @@ impl World {
     pub(crate) fn service(&self) -> Service {
         let directory: Arc<dyn Directory> = Arc::clone(&self.directory) as _;
         Service::new(directory, organizations(), self.metrics.clone(), Arc::default(), self.stop.clone())
+    }
+
+    /// The same, with tokens taken in the clear.
+    pub(crate) fn trusting_service(&self) -> Service {
+        let directory: Arc<dyn Directory> = Arc::clone(&self.directory) as _;
+        let organizations = organizations().allowing_tokens_without_tls(true);
+        Service::new(directory, organizations, self.metrics.clone(), Arc::default(), self.stop.clone())
     }
 
     /// The real server on a free port, and a client of it.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use azp_scaler::{
-    external_scaler::{BadMetadata, Organization, Organizations, Request},
+    external_scaler::{BadMetadata, Came, Organization, Organizations, Request},
     protocol::ScaledObjectRef,
 };
 
@@ -27,7 +27,7 @@ fn take(metadata: impl IntoIterator<Item = (String, String)>) -> Result<Request,
         url: "https://dev.azure.com/contoso".parse().unwrap(),
         namespaces: vec!["*".to_owned()],
     };
-    Request::read(reference, &Organizations::new(vec![organization]))
+    Request::read(reference, Came::InTheClear, &Organizations::new(vec![organization]))
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn client(url: String, token: &str) -> Client {
         proxy: None,
         parallel_jobs: ParallelJobs::Off,
     };
-    Client::new(&organization, Metrics::new()).unwrap()
+    Client::new(&organization, Clock::starting_at(Timestamp::UNIX_EPOCH), Metrics::new()).unwrap()
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ async fn a_known_world_in_numbers() {
     azp_scaler_agents{organization="contoso",pool="build",state="idle"} 1
     azp_scaler_agents{organization="contoso",pool="build",state="not-taking-jobs"} 0
     azp_scaler_agents{organization="contoso",pool="build",state="offline"} 1
+    azp_scaler_agents{organization="contoso",pool="build",state="placeholder"} 0
     azp_scaler_agents{organization="contoso",pool="build",state="spent"} 1
     azp_scaler_agents{organization="contoso",pool="build",state="starting"} 0
     azp_scaler_oldest_queued_job_age_seconds{organization="contoso",pool="build"} 1290

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use azp_scaler::{builtin::Builtin, pools::FailureClass, web::Readiness};
+use azp_scaler::{builtin::Builtin, pools::FailureClass, trigger::Trigger, web::Readiness};
 
 use crate::world::{World, full, job, trigger};
 
@@ -191,4 +191,21 @@ async fn the_page_can_be_held_still() {
     let mut pages = World::new().pages();
     assert!(pages.get("/").await.body.contains(r#"<meta http-equiv="refresh" content="5">"#));
     assert!(!pages.get("/?refresh=off").await.body.contains("http-equiv"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_placeholder_is_not_kept_is_told_to_who_wants_one() {
+    let world = World::new();
+    let wants = Trigger { keeps_placeholder: true, ..trigger("java", "java=17", 10) };
+    let place = world.settled(12, "build", &[Arc::new(wants), Arc::new(trigger("other", "", 10))]).await;
+    let hints = |told: serde_json::Value| -> Vec<String> {
+        let triggers = told["triggers"].as_array().unwrap();
+        triggers.iter().flat_map(|trigger| trigger["hints"].as_array().unwrap()).map(ToString::to_string).collect()
+    };
+    let mut pages = world.pages();
+    assert_eq!(hints(pages.get("/api/v1/triggers").await.json()), [""; 0]);
+    place.desk.note_placeholder_trouble(Some("the token may not do that: mend it".into()));
+    let told = hints(pages.get("/api/v1/triggers").await.json());
+    assert_eq!(told, [r#""`placeholder: managed`: the token may not do that: mend it""#]);
+    assert!(pages.get("/").await.body.contains("the token may not do that"));
 }

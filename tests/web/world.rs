@@ -19,7 +19,9 @@ use azp_scaler::{
     metrics::Metrics,
     parallel_jobs::{Headroom, Ledger, Running, Usage},
     pool::{Pool, Rules},
-    pools::{Clock, Desk, Directory, Failure, FailureClass, Freshness, Look, Opening, PoolSelector, Publisher},
+    pools::{
+        Brought, Clock, Desk, Directory, Failure, FailureClass, Freshness, Look, Opening, PoolSelector, Publisher,
+    },
     snapshot::{Queue, Snapshot},
     trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
     web::{Readiness, Site, router},
@@ -46,6 +48,10 @@ pub(crate) struct World {
 
 impl Directory for World {
     fn open<'a>(&'a self, _: &'a str, _: &'a PoolSelector) -> Opening<'a> {
+        unreachable!("who looks opens nothing")
+    }
+
+    fn open_with<'a>(&'a self, _: &'a Brought, _: &'a PoolSelector) -> Opening<'a> {
         unreachable!("who looks opens nothing")
     }
 
@@ -85,6 +91,7 @@ impl World {
             readiness: self.readiness.subscribe(),
             leads: self.leads.subscribe(),
             view: self.view.subscribe(),
+            hooks: None,
             clock: self.clock,
         }
     }
@@ -166,7 +173,7 @@ impl Place {
         agents.sort_by(|one, other| one.name.cmp_by_text(&other.name));
         let now = self.desk.now();
         let snapshot = Arc::new(Snapshot::new(now, queue, now, Arc::new(agents)));
-        let look = Look { snapshot: Some(snapshot), failure: None, asking_since: None, rounds_ended: 1 };
+        let look = Look { snapshot: Some(snapshot), rounds_ended: 1, ..Look::default() };
         self.publisher.look.send_replace(look);
     }
 
@@ -210,6 +217,7 @@ pub(crate) fn trigger(name: &str, offers: &str, max_replicas: u32) -> Trigger {
         priority: 100,
         target: 1,
         activation: 0,
+        keeps_placeholder: false,
         hints: Vec::new(),
     }
 }

@@ -37,33 +37,41 @@ impl AgentReader {
         self.agents_of(object(body)?)
     }
 
+    /// Reads the answer of `pools/{id}/agents/{id}`.
+    ///
+    /// # Errors
+    ///
+    /// When the body is no agent.
+    pub fn read_one(&mut self, body: &[u8]) -> Result<Agent, NotTheAnswer> {
+        self.agent_of(&object(body)?)
+    }
+
     /// The agents that a list tells of, by name.
     ///
     /// # Errors
     ///
     /// When an agent's capabilities are no map of texts.
     pub fn agents_of(&mut self, list: wire::List<wire::Agent<'_>>) -> Result<Vec<Agent>, NotTheAnswer> {
-        let mut agents = list
-            .value
-            .into_iter()
-            .map(|agent| {
-                Ok(Agent {
-                    id: agent.id,
-                    name: agent.name.as_ref().into(),
-                    online: is(agent.status.as_ref(), "online"),
-                    enabled: agent.enabled,
-                    status_changed_at: agent.status_changed_on,
-                    assigned: agent.assigned_request.map(|request| RequestId(request.request_id)),
-                    last_completed: agent.last_completed_request.map(|request| RequestId(request.request_id)),
-                    capabilities: self.capabilities(&agent)?,
-                })
-            })
-            .collect::<Result<Vec<_>, NotTheAnswer>>()?;
+        let mut agents =
+            list.value.into_iter().map(|agent| self.agent_of(&agent)).collect::<Result<Vec<_>, NotTheAnswer>>()?;
         let there: HashSet<i64> = agents.iter().map(|agent| agent.id).collect();
         self.known.retain(|id, _| there.contains(id));
         self.texts.tidy();
         agents.sort_by(|one, other| one.name.cmp_by_text(&other.name));
         Ok(agents)
+    }
+
+    fn agent_of(&mut self, agent: &wire::Agent<'_>) -> Result<Agent, NotTheAnswer> {
+        Ok(Agent {
+            id: agent.id,
+            name: agent.name.as_ref().into(),
+            online: is(agent.status.as_ref(), "online"),
+            enabled: agent.enabled,
+            status_changed_at: agent.status_changed_on,
+            assigned: agent.assigned_request.map(|request| RequestId(request.request_id)),
+            last_completed: agent.last_completed_request.map(|request| RequestId(request.request_id)),
+            capabilities: self.capabilities(agent)?,
+        })
     }
 
     fn capabilities(&mut self, agent: &wire::Agent<'_>) -> Result<Arc<CapabilitySet>, NotTheAnswer> {

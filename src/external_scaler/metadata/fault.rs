@@ -33,13 +33,26 @@ pub enum BadMetadata {
         /// What to do instead.
         mend: &'static str,
     },
-    /// A key that this version does nothing about.
-    #[error("`{key}` is not supported in this version: {mend}")]
-    KeyNotYet {
-        /// The key.
-        key: String,
-        /// What to write instead.
-        mend: &'static str,
+    /// A token that anybody on the way could have read.
+    #[error(
+        "`personalAccessTokenFromEnv` brings a token over a connection without TLS, and it is not used: set `[grpc] tls` in the \
+         scaler's configuration, and `enableTLS: \"true\"` and `caCert` in the trigger; or let the scaler's operator set \
+         `[grpc] allow_tokens_without_tls`"
+    )]
+    TokenInTheClear,
+    /// A token and no URL.
+    #[error("`personalAccessTokenFromEnv` brings a token without saying what for: give `organizationURL`, too")]
+    TokenForNowhere,
+    /// A token for what is no URL.
+    #[error(
+        "`{key}` is `{url}`: it must be an `https://` URL without a user, a password or a query, such as \
+         `https://dev.azure.com/contoso`"
+    )]
+    NotAnAddress {
+        /// The key that gave it.
+        key: &'static str,
+        /// What it is.
+        url: String,
     },
     /// A key without a value.
     #[error("`{key}` is empty: give it a value, or leave it out")]
@@ -138,7 +151,8 @@ pub enum BadMetadata {
     },
     /// No organisation at this address is configured.
     #[error(
-        "`{key}` is `{url}`, which is not configured: use one of {configured}, or add it to the scaler's configuration"
+        "`{key}` is `{url}`, which is not configured: use one of {configured}, add it to the scaler's configuration, or \
+         bring a token for it (`personalAccessTokenFromEnv`, of a variable that is not empty)"
     )]
     UnknownUrl {
         /// The key that gave it.

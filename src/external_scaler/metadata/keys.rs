@@ -9,13 +9,17 @@ pub(super) enum Role {
     PassedOver,
     /// Meant something to the built-in scaler and means nothing here; the text is the hint.
     Ignored(&'static str),
-    /// This version doesn't do it; the text is what to write instead.
-    NotYet(&'static str),
+    /// Its value is a token, which is no part of the trigger.
+    Token,
     /// Its value is a secret that this scaler doesn't take; the text is what to do instead.
     Secret(&'static str),
 }
 
-const TOKEN: &str = "leave it out, and give the scaler's configuration the organization's credential";
+const TOKEN: &str = "leave it out, since whoever may read the ScaledJob could read it, and give the scaler's configuration the \
+                     organization's credential, or name a variable of the container in `personalAccessTokenFromEnv`";
+
+/// The key by which a trigger brings a token; KEDA puts the variable's value for its name.
+pub(in super::super) const TOKEN_KEY: &str = "personalAccessTokenFromEnv";
 
 /// Every key that is known.
 pub(super) const KEYS: [(&str, Role); 35] = [
@@ -53,12 +57,9 @@ pub(super) const KEYS: [(&str, Role); 35] = [
     ("scaleOnInFlight", Role::Read),
     ("customScalingQueueLengthDeduction", Role::Read),
     ("customScalingRunningJobPercentage", Role::Read),
-    (
-        "placeholder",
-        Role::NotYet("leave it out, and register an offline agent with these capabilities in the pool by hand"),
-    ),
+    ("placeholder", Role::Read),
     ("personalAccessToken", Role::Secret(TOKEN)),
-    ("personalAccessTokenFromEnv", Role::Secret(TOKEN)),
+    (TOKEN_KEY, Role::Token),
     ("scalerAddress", Role::PassedOver),
     ("enableTLS", Role::PassedOver),
     ("unsafeSsl", Role::PassedOver),

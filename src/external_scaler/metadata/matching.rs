@@ -24,11 +24,12 @@ const IN_FLIGHT: &str = "scaleOnInFlight";
 const LONGEST_PROPOSAL: usize = 200;
 
 /// This scaler's own keys, which a trigger that takes no part in sharing out jobs has no use for.
-const OF_CAPABILITIES: [(&str, &str); 4] = [
+const OF_CAPABILITIES: [(&str, &str); 5] = [
     ("capabilities", "write `demands` instead, or leave `matching` out"),
     ("capabilitiesFrom", "leave one of the two out"),
     ("jobsWithoutDemands", "leave one of the two out"),
     ("priority", "leave one of the two out"),
+    ("placeholder", "leave one of the two out, and register one with `azp-scaler placeholder ensure`"),
 ];
 
 impl Metadata {

@@ -15,12 +15,16 @@
 
 mod state;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
     routing::{delete, get, post, put},
 };
@@ -28,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use self::state::WorldState;
-use super::{Shared, traffic::Trouble};
+use super::{Shared, shapes::Shape, traffic::Trouble};
 use crate::{
     capability::CapabilitySet,
     job_request::Parallelism,
@@ -195,22 +199,51 @@ async fn end(
 #[serde(deny_unknown_fields)]
 struct NewFaults {
     #[serde(default)]
+    shape: Option<Shape>,
+    #[serde(default)]
     status: Option<u16>,
     #[serde(default)]
+    headers: HashMap<String, String>,
+    #[serde(default)]
     latency_ms: u64,
+    #[serde(default)]
+    for_ms: Option<u64>,
+    #[serde(default)]
+    read_only: bool,
+}
+
+impl NewFaults {
+    fn trouble(self) -> Result<Trouble, String> {
+        let Self { shape, status, headers, latency_ms, for_ms, read_only } = self;
+        if shape.is_some() && status.is_some() {
+            return Err("shape, status: both are there: keep one of them".to_owned());
+        }
+        if shape == Some(Shape::ConnectionRefused) && for_ms.is_none() {
+            return Err("for_ms: is missing: nobody can end `connection-refused`, so say when it ends".to_owned());
+        }
+        let status = status.map(|status| {
+            StatusCode::from_u16(status)
+                .map_err(|_| format!("status: is `{status}`: write a status of HTTP such as 503, or null for none"))
+        });
+        let headers = HeaderMap::try_from(&headers).map_err(|fault| format!("headers: {fault}: mend it"))?;
+        Ok(Trouble {
+            shape,
+            status: status.transpose()?,
+            headers,
+            latency: Duration::from_millis(latency_ms),
+            read_only,
+            until: for_ms.map(|time| Instant::now() + Duration::from_millis(time)),
+        })
+    }
 }
 
 async fn faults(State(shared): State<Arc<Shared>>, Json(new): Json<NewFaults>) -> Response {
-    let status = new.status.map(|status| StatusCode::from_u16(status).map_err(|_| status)).transpose();
-    match status {
-        Ok(status) => {
-            shared.traffic.trouble(Trouble { status, latency: Duration::from_millis(new.latency_ms) });
+    match new.trouble() {
+        Ok(trouble) => {
+            shared.traffic.trouble(trouble);
             StatusCode::NO_CONTENT.into_response()
         }
-        Err(status) => {
-            let told = format!("status: is `{status}`: write a status of HTTP such as 503, or null for none");
-            (StatusCode::BAD_REQUEST, told).into_response()
-        }
+        Err(told) => (StatusCode::BAD_REQUEST, told).into_response(),
     }
 }
 

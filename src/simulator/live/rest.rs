@@ -1,6 +1,8 @@
 //! Azure's REST interface over a live world, as far as scalers use it. Without the token it answers as Azure does: with
 //! a page for signing in and a status that looks like success.
 
+mod registrations;
+
 use std::sync::Arc;
 
 use axum::{
@@ -17,7 +19,11 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Controls, Shared, control, traffic};
+use super::{
+    Controls, Shared, control,
+    line::{Door, Line},
+    traffic::{self, Trouble},
+};
 use crate::{
     azure_devops::wire::List,
     caseless::same,
@@ -43,7 +49,11 @@ pub(super) async fn serve(
         .route(&base, get(pools))
         .route(&format!("{base}/{{pool}}"), get(pool))
         .route(&format!("{base}/{{pool}}/jobrequests"), get(job_requests))
-        .route(&format!("{base}/{{pool}}/agents"), get(agents))
+        .route(&format!("{base}/{{pool}}/agents"), get(agents).post(registrations::register))
+        .route(
+            &format!("{base}/{{pool}}/agents/{{agent}}"),
+            get(registrations::agent).put(registrations::replace).delete(registrations::remove),
+        )
         .route(&format!("{root}/resourceusage"), get(resource_usage))
         .route(&format!("{root}/resourcelimits"), get(resource_limits))
         .layer(middleware::from_fn_with_state(Arc::clone(&token), sign_in))
@@ -51,8 +61,20 @@ pub(super) async fn serve(
     if controls == Controls::OverHttp {
         router = router.merge(control::routes().layer(middleware::from_fn_with_state(token, let_in_or_refuse)));
     }
-    let router = router.with_state(shared);
-    let served = axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await;
+    let traffic = Arc::clone(&shared.traffic);
+    let router = router.with_state(shared).into_make_service_with_connect_info::<Line>();
+    let told_to_stop = {
+        let traffic = Arc::clone(&traffic);
+        async move {
+            cancel.cancelled().await;
+            // Connections that hang let go.
+            traffic.trouble(Trouble::default());
+        }
+    };
+    let served = match Door::new(listener, traffic) {
+        Ok(door) => axum::serve(door, router).with_graceful_shutdown(told_to_stop).await,
+        Err(fault) => Err(fault),
+    };
     if let Err(fault) = served {
         tracing::error!(%fault, "the simulated organization no longer answers");
     }
@@ -78,22 +100,29 @@ async fn let_in_or_refuse(State(token): State<Arc<SecretString>>, request: Reque
     }
 }
 
+/// As a personal access token, or as one of Entra's.
 fn has_token(request: &Request, token: &SecretString) -> bool {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let decoded = given.and_then(|value| BASE64_STANDARD.decode(value.strip_prefix("Basic ")?).ok());
     decoded.is_some_and(|pair| pair.strip_prefix(b":") == Some(token.expose_secret().as_bytes()))
+        || given.and_then(|value| value.strip_prefix("Bearer ")) == Some(token.expose_secret())
 }
 
 /// What Azure says of a pool that is not there.
 fn no_such_pool(pool: i64) -> Response {
+    let message = format!("VS402375: Agent pool {pool} does not exist or you do not have permissions to view it.");
+    refusal(StatusCode::NOT_FOUND, "TaskAgentPoolNotFoundException", message)
+}
+
+/// How Azure refuses.
+fn refusal(status: StatusCode, type_key: &'static str, message: String) -> Response {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Refusal {
         message: String,
         type_key: &'static str,
     }
-    let message = format!("VS402375: Agent pool {pool} does not exist or you do not have permissions to view it.");
-    (StatusCode::NOT_FOUND, Json(Refusal { message, type_key: "TaskAgentPoolNotFoundException" })).into_response()
+    (status, Json(Refusal { message, type_key })).into_response()
 }
 
 #[derive(Deserialize)]

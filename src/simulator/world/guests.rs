@@ -124,6 +124,31 @@ impl World {
         id
     }
 
+    /// Somebody registers an agent that is offline, with nothing but these capabilities; its number, unless the name is taken.
+    pub fn register_offline(&mut self, pool: i64, name: &str, capabilities: CapabilitySet) -> Option<i64> {
+        let pool = self.pools.get_mut(&pool)?;
+        if pool.agents.values().any(|agent| same(&agent.name, name)) {
+            return None;
+        }
+        let id = self.next_agent;
+        self.next_agent += 1;
+        let registered = Arc::new(Registered::new(capabilities));
+        let mut agent = SimulatedAgent::new(id, name.into(), registered, false, self.now);
+        agent.online = false;
+        pool.register(agent);
+        self.tell(Happening::Agent { agent: name.into(), did: "is registered, offline" });
+        Some(id)
+    }
+
+    /// An agent that is offline is said to offer something else; false where there is none.
+    pub fn registers_with(&mut self, pool: i64, agent: i64, capabilities: CapabilitySet) -> bool {
+        let Some(pool) = self.pools.get_mut(&pool) else { return false };
+        let Some(mut agent) = pool.agents.get(&agent).filter(|agent| !agent.online).cloned() else { return false };
+        agent.registered = Arc::new(Registered::new(capabilities));
+        pool.register(agent);
+        true
+    }
+
     /// An agent is no longer registered; a job that it runs is lost.
     pub fn guest_leaves(&mut self, pool_id: i64, agent: i64) {
         let Some(pool) = self.pools.get_mut(&pool_id) else { return };

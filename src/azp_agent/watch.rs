@@ -1,0 +1,126 @@
+//! When a listener is to be ended: asked to, no job came, or it hangs before or after its job.
+//!
+//! Pure: `now` is an argument. A listener is never ended while a worker runs.
+
+use tokio::time::Instant;
+
+use super::settings::Times;
+
+/// Why a listener is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The container is asked to end, and no job is there.
+    Asked,
+    /// It never said that it listens.
+    NotListening,
+    /// No job came.
+    NoJob,
+    /// Its job is over, and it does not exit.
+    Hangs,
+}
+
+/// What is known of one listener.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    times: Times,
+    began: Instant,
+    listens_since: Option<Instant>,
+    /// When a job was last seen.
+    job_seen: Option<Instant>,
+}
+
+impl Watch {
+    pub(crate) fn new(times: Times, now: Instant) -> Self {
+        Self { times, began: now, listens_since: None, job_seen: None }
+    }
+
+    /// It has said something.
+    pub(crate) fn hears(&mut self, line: &str, now: Instant) {
+        if line.contains("Listening for Jobs") {
+            self.listens_since.get_or_insert(now);
+        }
+        // Its worker comes a moment later.
+        if line.contains("Running job") {
+            self.job_seen.get_or_insert(now);
+        }
+    }
+
+    /// Whether it has had a job.
+    pub(crate) fn had_job(&self) -> bool {
+        self.job_seen.is_some()
+    }
+
+    /// Whether it is time to end it. `busy` is whether it has a worker, `asked` whether the container is to end.
+    pub(crate) fn look(&mut self, now: Instant, busy: bool, asked: bool) -> Option<End> {
+        if busy {
+            self.job_seen = Some(now);
+            return None;
+        }
+        if let Some(seen) = self.job_seen {
+            return (now >= seen + self.times.exit).then_some(End::Hangs);
+        }
+        match self.listens_since {
+            _ if asked => Some(End::Asked),
+            None => (now >= self.began + self.times.start).then_some(End::NotListening),
+            Some(since) => (now >= since + self.times.idle).then_some(End::NoJob),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TIMES: Times = Times {
+        register: Duration::ZERO,
+        start: Duration::from_secs(10),
+        idle: Duration::from_secs(100),
+        exit: Duration::from_secs(5),
+        remove: Duration::ZERO,
+    };
+
+    /// Looks after so many seconds: the second and whether there is a worker.
+    #[track_caller]
+    fn check(said: &[(u64, &str)], looks: &[(u64, bool)], asked_at: u64, expected: Option<End>) {
+        let began = Instant::now();
+        let mut watch = Watch::new(TIMES, began);
+        let mut said = said.iter().peekable();
+        let mut end = None;
+        for (second, busy) in looks {
+            assert_eq!(end, None, "ended before the last look");
+            while let Some((at, line)) = said.next_if(|(at, _)| at <= second) {
+                watch.hears(line, began + Duration::from_secs(*at));
+            }
+            end = watch.look(began + Duration::from_secs(*second), *busy, asked_at <= *second);
+        }
+        assert_eq!(end, expected);
+    }
+
+    const NEVER: u64 = u64::MAX;
+    const LISTENS: (u64, &str) = (1, "2026-11-26 10:00:00Z: Listening for Jobs");
+    const RUNS: (u64, &str) = (2, "2026-11-26 10:00:01Z: Running job: build");
+
+    #[tokio::test(start_paused = true)]
+    async fn it_must_listen_in_time_and_get_a_job_in_time() {
+        check(&[], &[(9, false), (10, false)], NEVER, Some(End::NotListening));
+        check(&[LISTENS], &[(10, false), (100, false), (101, false)], NEVER, Some(End::NoJob));
+        check(&[], &[(9, true), (11, false), (13, false)], NEVER, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_is_never_ended_and_what_hangs_after_it_is() {
+        check(&[LISTENS], &[(2, true), (10_000, true)], 3, None);
+        check(&[LISTENS], &[(2, true), (6, false), (7, false)], NEVER, Some(End::Hangs));
+        check(&[LISTENS], &[(2, true), (6, true), (7, false), (10, false)], NEVER, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_asked_it_ends_at_once_but_for_a_job() {
+        check(&[], &[(1, false)], 0, Some(End::Asked));
+        check(&[LISTENS], &[(2, false), (3, false)], 3, Some(End::Asked));
+        check(&[LISTENS, RUNS], &[(2, false), (6, false)], 2, None);
+        check(&[LISTENS, RUNS], &[(2, false), (7, false)], 2, Some(End::Hangs));
+    }
+}
