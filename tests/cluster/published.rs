@@ -1,4 +1,5 @@
-//! Every Kubernetes object that the repository shows to its readers: the files below `manifests/`, and the YAML in its pages.
+//! Every Kubernetes object that the repository shows to its readers: the files below `manifests/`, what the chart there renders
+//! (the golden files of `.ci/chart`), and the YAML in its pages.
 
 use std::{
     fs,
@@ -39,7 +40,10 @@ impl Published {
 /// All of them.
 pub(crate) fn all() -> Vec<Published> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let manifests = files(&root.join("manifests"), "yaml").into_iter().map(|path| {
+    // The chart's own files are no manifests yet.
+    let plain =
+        files(&root.join("manifests"), "yaml").into_iter().filter(|path| !path.iter().any(|part| part == "chart"));
+    let manifests = plain.map(|path| {
         let text = fs::read_to_string(&path).unwrap();
         Published::read(name(root, &path), &text).unwrap_or_else(|| panic!("{}: no manifest", path.display()))
     });
@@ -49,7 +53,17 @@ pub(crate) fn all() -> Vec<Published> {
         let pieces = pieces.enumerate().map(|(number, (piece, _))| (format!("{name}, YAML {}", number + 1), piece));
         pieces.filter_map(|(at, piece)| Published::read(at, piece)).collect::<Vec<_>>()
     });
-    manifests.chain(pages).collect()
+    // Each object by itself: the pods of one file are not all of one level.
+    let rendered = files(&root.join("tests/chart"), "yaml").into_iter().flat_map(|path| {
+        let (text, name) = (fs::read_to_string(&path).unwrap(), name(root, &path));
+        let pieces = text.split("---\n").enumerate().skip(1);
+        let pieces = pieces.map(|(number, piece)| {
+            let at = format!("{name}, object {number}");
+            Published::read(at.clone(), piece).unwrap_or_else(|| panic!("{at}: no manifest"))
+        });
+        pieces.collect::<Vec<_>>()
+    });
+    manifests.chain(rendered).chain(pages).collect()
 }
 
 /// The files below a folder whose names end so, in order.

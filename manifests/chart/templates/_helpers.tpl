@@ -87,7 +87,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- $listed = append $listed $made -}}
 {{- end -}}
-{{- $grpc := dict "listen" (printf "[::]:%d" (int .Values.grpc.port)) -}}
+{{- $grpc := dict "listen" (printf "0.0.0.0:%d" (int .Values.grpc.port)) "allow_tokens_without_tls" .Values.grpc.allowTokensWithoutTls -}}
 {{- if .Values.grpc.tls.source -}}
 {{- $tls := dict "certificate" "/var/run/secrets/azp-scaler/tls/tls.crt" "key" "/var/run/secrets/azp-scaler/tls/tls.key" -}}
 {{- if .Values.grpc.tls.requireClientCertificate -}}
@@ -103,7 +103,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if .Values.kubernetes.view -}}
 {{- $_ := set $kubernetes "addresses" (concat $addresses .Values.kubernetes.addresses) -}}
 {{- end -}}
-{{- $http := dict "listen" (printf "[::]:%d" (int .Values.http.port)) -}}
+{{- $http := dict "listen" (printf "0.0.0.0:%d" (int .Values.http.port)) -}}
+{{- with .Values.http.hooksSecret.name -}}
+{{- $_ := set $http "hooks" (dict "secret_file" (printf "/var/run/secrets/azp-scaler/hooks/%s" $.Values.http.hooksSecret.key)) -}}
+{{- end -}}
 {{- $made := dict "grpc" $grpc "http" $http "kubernetes" $kubernetes "organizations" $listed -}}
 {{- mergeOverwrite (deepCopy .Values.config) $made | toYaml -}}
 {{- end -}}
