@@ -87,8 +87,8 @@ impl Place {
             .arg(self.file("tokens.csv"))
             // Pods get no token of a service account: nobody would make the accounts for them.
             .args(["--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount"])
-            // As clusters have it: there Pod Security admission says where.
-            .arg("--allow-privileged");
+            // As in any cluster: whether a pod may be privileged is for Pod Security admission to say.
+            .arg("--allow-privileged=true");
         command
     }
 
