@@ -21,7 +21,7 @@ fn read(credential: &str, environment: &[(&str, &str)]) -> Result<Entra, String>
     let settings = folder.load("azp-scaler.toml", &with(credential), &environment)?;
     match &settings.organizations[0].credential {
         Credential::Entra(entra) => Ok(entra.clone()),
-        other @ Entra::Application { .. } => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
