@@ -6,6 +6,8 @@
 mod agents;
 #[path = "shared/certificates.rs"]
 mod certificates;
+#[path = "program/chart.rs"]
+mod chart;
 #[path = "program/demo.rs"]
 mod demo;
 #[path = "shared/private.rs"]

@@ -72,7 +72,8 @@ cases! {
         a_watch_from_before_a_compaction_is_gone;
     Alone manifests:
         every_published_object_is_taken,
-        pods_are_admitted_at_the_level_that_their_page_claims;
+        pods_are_admitted_at_the_level_that_their_page_claims,
+        agents_are_as_free_by_chart_as_by_kustomization;
     Alone lives:
         a_job_succeeds,
         a_job_fails,

@@ -86,7 +86,9 @@ impl Place {
             .arg("--token-auth-file")
             .arg(self.file("tokens.csv"))
             // Pods get no token of a service account: nobody would make the accounts for them.
-            .args(["--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount"]);
+            .args(["--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount"])
+            // As in any cluster: whether a pod may be privileged is for Pod Security admission to say.
+            .arg("--allow-privileged=true");
         command
     }
 

@@ -1,12 +1,18 @@
-//! Every Kubernetes object that the repository shows to its readers: the files below `manifests/`, and the YAML in its pages.
+//! Every Kubernetes object that the repository shows to its readers: the files below `manifests/`, what its kustomizations make
+//! and its chart renders (the golden files of `.ci/chart`), and the YAML in its pages.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use serde_json::{Value, json};
 
+use crate::PROGRAMS;
+
+/// The file that makes a folder a kustomization.
+const KUSTOMIZATION: &str = "kustomization.yaml";
 /// What a page says before the name of a level of Pod Security admission.
 const LEVEL: &str = "Pod Security level: ";
 
@@ -26,8 +32,18 @@ impl Published {
     fn read(at: String, text: &str) -> Option<Self> {
         let objects: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{at}: {error}"));
         let is_object = |value: &Value| value["apiVersion"].is_string() && value["kind"].is_string();
-        let level = text.lines().find_map(|line| line.split_once(LEVEL)).map(|(_, level)| level.trim().to_owned());
-        objects.iter().all(is_object).then_some(Self { at, objects, level })
+        objects.iter().all(is_object).then_some(Self { at, objects, level: level(text) })
+    }
+
+    /// What a kustomization makes; it says the level itself, since rendering drops the comments.
+    fn rendered(at: String, kustomization: &Path) -> Self {
+        let kustomize = Path::new(&env::var_os(PROGRAMS).unwrap()).join("kustomize");
+        let output = Command::new(&kustomize).arg("build").arg(kustomization.parent().unwrap()).output();
+        let output = output.unwrap_or_else(|error| panic!("{at}: {}: {error}", kustomize.display()));
+        assert!(output.status.success(), "{at}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let objects = serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{at}: {error}"));
+        Self { at, objects, level: level(&fs::read_to_string(kustomization).unwrap()) }
     }
 
     /// The pods that its objects make.
@@ -39,7 +55,13 @@ impl Published {
 /// All of them.
 pub(crate) fn all() -> Vec<Published> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let manifests = files(&root.join("manifests"), "yaml").into_iter().map(|path| {
+    // The chart's own files are no manifests yet.
+    let chart = root.join("manifests/chart");
+    let plain = files(&root.join("manifests"), "yaml").into_iter().filter(|path| !path.starts_with(&chart));
+    let manifests = plain.map(|path| {
+        if path.ends_with(KUSTOMIZATION) {
+            return Published::rendered(name(root, &path), &path);
+        }
         let text = fs::read_to_string(&path).unwrap();
         Published::read(name(root, &path), &text).unwrap_or_else(|| panic!("{}: no manifest", path.display()))
     });
@@ -49,7 +71,22 @@ pub(crate) fn all() -> Vec<Published> {
         let pieces = pieces.enumerate().map(|(number, (piece, _))| (format!("{name}, YAML {}", number + 1), piece));
         pieces.filter_map(|(at, piece)| Published::read(at, piece)).collect::<Vec<_>>()
     });
-    manifests.chain(pages).collect()
+    // Each object by itself: the pods of one file are not all of one level.
+    let rendered = files(&root.join("tests/chart"), "yaml").into_iter().flat_map(|path| {
+        let (text, name) = (fs::read_to_string(&path).unwrap(), name(root, &path));
+        let pieces = text.split("---\n").enumerate().skip(1);
+        let pieces = pieces.map(|(number, piece)| {
+            let at = format!("{name}, object {number}");
+            Published::read(at.clone(), piece).unwrap_or_else(|| panic!("{at}: no manifest"))
+        });
+        pieces.collect::<Vec<_>>()
+    });
+    manifests.chain(rendered).chain(pages).collect()
+}
+
+/// The level that a text claims.
+fn level(text: &str) -> Option<String> {
+    text.lines().find_map(|line| line.split_once(LEVEL)).map(|(_, level)| level.trim().to_owned())
 }
 
 /// The files below a folder whose names end so, in order.

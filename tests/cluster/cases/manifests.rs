@@ -28,7 +28,7 @@ pub(crate) async fn every_published_object_is_taken(world: World) {
         }
     }
     // Those that there are for certain.
-    for kind in ["ClusterRole", "Role", "ScaledJob"] {
+    for kind in ["Certificate", "ClusterRole", "Deployment", "Role", "ScaledJob", "ServiceMonitor"] {
         assert!(taken.contains(kind), "no {kind} among {taken:?}");
     }
     println!("  {} pieces with {taken:?}", published.len());
@@ -56,6 +56,30 @@ pub(crate) async fn pods_are_admitted_at_the_level_that_their_page_claims(world:
         }
     }
     assert!(pods > 0, "no pod is published");
+}
+
+/// The agents of each variant in the chart's full value set.
+const VARIANTS: [(&str, &str); 5] = [
+    ("user-namespace", "linux-podman"),
+    ("without-sys-admin", "linux-baseline"),
+    ("restricted", "linux-restricted"),
+    ("host-users", "linux-older"),
+    ("privileged", "linux-privileged"),
+];
+
+pub(crate) async fn agents_are_as_free_by_chart_as_by_kustomization(_world: World) {
+    let published = published::all();
+    let freedom = |at: &str, name: Option<&str>| {
+        let pieces = published.iter().filter(|piece| piece.at.starts_with(at)).flat_map(Published::pods);
+        let pods: Vec<_> = pieces.filter(|pod| name.is_none_or(|name| pod["metadata"]["name"] == name)).collect();
+        let [pod] = &pods[..] else { panic!("{at}: {} pods", pods.len()) };
+        ["/hostUsers", "/securityContext", "/containers/0/securityContext", "/initContainers/0/securityContext"]
+            .map(|pointer| pod["spec"].pointer(pointer).cloned())
+    };
+    for (variant, name) in VARIANTS {
+        let kustomized = freedom(&format!("manifests/scaledjob/{variant}/kustomization.yaml"), None);
+        assert_eq!(freedom("tests/chart/full.yaml", Some(name)), kustomized, "{variant}");
+    }
 }
 
 /// A namespace in which Pod Security admission enforces a level.
