@@ -68,7 +68,7 @@ for volume in agent["volumeMounts"]:
     os.mkdir(source)
     os.chown(source, first + context["runAsUser"], first + context["fsGroup"])
     mounts.append(mount(volume["mountPath"], "bind", "rbind", "rw", source=source))
-subprocess.run(["cp", "/bin/busybox", job, f"{bundle}/work"], check=True)
+subprocess.run(["cp", "/bin/busybox", "/usr/bin/docker-registry", job, f"{bundle}/work"], check=True)
 
 linux = {"namespaces": [{"type": kind} for kind in ("pid", "mount", "ipc", "uts", "network")]}
 if own_users:
