@@ -21,7 +21,7 @@ pub(super) use self::headers::Heard;
 
 /// Azure looks back over this time, and so do we.
 pub(super) const WINDOW: Duration = Duration::from_mins(5);
-/// Requests in any [`WINDOW`]: what 50 pools with 200 triggers polled every 10 s take when jobs wait in all of them, and a
+/// Requests in any five minutes: what 50 pools with 200 triggers polled every 10 s take when jobs wait in all of them, and a
 /// fifth more; two thirds of what KEDA's built-in scaler sends for as many.
 pub const CAP: usize = 4_000;
 /// While more than this part is left, nothing is saved.

@@ -7,7 +7,7 @@
 //!
 //! Written here and not taken from `azure_identity`: three small requests are less than the wrapping that its cache needs,
 //! which can't be told to renew, lets a renewal hang for more than a minute and reads an assertion's file anew after ten
-//! minutes only. May touch files; of this edge [`credential`](super::credential) and [`failure`](super::failure).
+//! minutes only. May touch files; of this edge [`credential`] and `failure`.
 
 mod answer;
 

@@ -1,7 +1,7 @@
 //! One organisation's settings, and the HTTP client that they make.
 //!
 //! The address is opaque: `https://dev.azure.com/NAME`, `https://NAME.visualstudio.com` or a collection on premises. May
-//! touch files; of this edge [`credential`](super::credential) and [`border`](super::border).
+//! touch files; of this edge [`credential`](super::credential) and `border`.
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
