@@ -2,7 +2,10 @@
 
 #![no_main]
 
-use azp_scaler::demand::Demand;
+use azp_scaler::{
+    capability::CapabilitySet,
+    demand::{Condition, Demand, DemandSet},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -11,7 +14,9 @@ fuzz_target!(|text: &str| {
         Ok(read) => {
             assert!(demand.contains(read.name.as_str()), "{read} of {demand:?}");
             assert!(!read.to_string().is_empty());
-            let _ = read.is_met_by(&value.into());
+            let offers = CapabilitySet::new([(read.name.as_str(), value)]);
+            let is_met = offers.satisfies(&DemandSet::parse([demand]));
+            assert!(is_met || read.condition != Condition::Exists, "{read}");
         }
         Err(fault) => assert!(!fault.to_string().is_empty()),
     }
