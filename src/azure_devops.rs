@@ -13,6 +13,7 @@
 //! [`Failure`](crate::pools::Failure), never as an empty queue. May touch [`pools`](crate::pools),
 //! [`metrics`](crate::metrics) and the pure core; no other edge.
 
+mod body;
 mod border;
 pub mod budget;
 pub mod client;

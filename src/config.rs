@@ -25,6 +25,7 @@ mod values;
 
 use std::{
     collections::BTreeMap,
+    env,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -113,6 +114,11 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 const LONGEST_BACKGROUND: Duration = Duration::from_hours(24);
 /// What the first question of a pool may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(4);
+
+/// The process's environment, as settings are read from it: what is not Unicode is no setting of ours.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
 
 impl Settings {
     /// Reads the file, if there is one, and lays the environment over it.

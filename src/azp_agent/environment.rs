@@ -2,7 +2,7 @@
 //!
 //! The agent's processes get no variable with a credential, and Azure is not told of variables that are no capability.
 
-use std::{collections::BTreeMap, env, ffi::OsString, process::Command};
+use std::{env, ffi::OsString, process::Command};
 
 /// Variables with a credential, or with the way to one.
 const CREDENTIALS: [&str; 4] = ["AZP_TOKEN", "AZP_TOKEN_FILE", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"];
@@ -10,11 +10,6 @@ const CREDENTIALS: [&str; 4] = ["AZP_TOKEN", "AZP_TOKEN_FILE", "AZURE_CLIENT_SEC
 pub(crate) const INPUT: &str = "VSTS_AGENT_INPUT_";
 /// The variable with the names that the agent does not offer as capabilities.
 const IGNORE: &str = "VSO_AGENT_IGNORE";
-
-/// The environment as text; what is not Unicode is no setting of ours.
-pub(crate) fn given() -> BTreeMap<String, String> {
-    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
-}
 
 /// Gives a command what the agent may have of this process's environment.
 pub(crate) fn hand_on(command: &mut Command) {

@@ -23,7 +23,10 @@ mod watch;
 
 use std::{env, process::ExitCode};
 
-use azp_scaler::{config::LogFormat, telemetry};
+use azp_scaler::{
+    config::{LogFormat, environment},
+    telemetry,
+};
 use clap::{Parser, Subcommand};
 use rustix::process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior};
 use tokio::signal::unix::{SignalKind, signal};
@@ -92,7 +95,7 @@ fn start(mode: Mode) -> Result<(), Failed> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(system)?;
     // A worker whose listener has crashed stays in sight.
     set_child_subreaper(Some(rustix::process::getpid())).map_err(system)?;
-    let settings = Settings::read(mode, environment::given()).map_err(|faults| Failed::Usage(faults.join("\n")))?;
+    let settings = Settings::read(mode, environment().collect()).map_err(|faults| Failed::Usage(faults.join("\n")))?;
     telemetry::start(LogFormat::Text, env::var("RUST_LOG").ok().as_deref())
         .map_err(|fault| Failed::Usage(fault.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -20,11 +20,12 @@ use secrecy::SecretString;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::block_in_place,
-    time::Instant,
+    time::{Instant, sleep},
 };
 use url::Url;
 
 use super::{
+    body,
     budget::{Budget, Heard, stretched},
     decode::{self, AgentReader, Limit, NotTheAnswer, ParallelJobs, PoolReference},
     failure::{Request, class_of},
@@ -42,6 +43,8 @@ use crate::{
 
 /// Larger answers are refused, packed or not: 10,000 job requests are 23 MB.
 const LARGEST_ANSWER: usize = 64 << 20;
+/// Asks for agents with all that is read of them.
+const WHOLE_AGENTS: &str = "includeCapabilities=true&includeAssignedRequest=true&includeLastCompletedRequest=true";
 /// However long Azure asks to wait, no longer than this.
 const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 
@@ -131,7 +134,7 @@ impl Client {
     /// When Azure does not say.
     pub async fn agents(&self, pool: &PoolReference, reader: &mut AgentReader) -> Result<Vec<Agent>, Failure> {
         let mut url = self.url(&["pools", &pool.id.to_string(), "agents"]);
-        url.set_query(Some("includeCapabilities=true&includeAssignedRequest=true&includeLastCompletedRequest=true"));
+        url.set_query(Some(WHOLE_AGENTS));
         let what = format!("the agents of pool `{}` ({})", pool.name, pool.id);
         self.ask(Endpoint::Agents, &what, url, |body| reader.read(body)).await
     }
@@ -177,6 +180,13 @@ impl Client {
     pub fn patience_left(&self) -> Option<Duration> {
         let until = (*self.patience.lock().unwrap_or_else(PoisonError::into_inner))?;
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    /// Waits for as long as Azure asks for patience.
+    pub async fn wait_patiently(&self) {
+        while let Some(left) = self.patience_left() {
+            sleep(left).await;
+        }
     }
 
     /// Why nothing may be asked now, if so: Azure asks for patience, or the budget is spent.
@@ -297,7 +307,7 @@ impl Client {
         read: impl FnOnce(&[u8]) -> Result<T, NotTheAnswer>,
     ) -> Result<T, Failure> {
         let message = message.header(ACCEPT, endpoint.accept()).header(AUTHORIZATION, with.header.clone());
-        let mut response = message.send().await.map_err(|error| request.unanswered(error))?;
+        let response = message.send().await.map_err(|error| request.unanswered(error))?;
         let status = response.status();
         let Heard { patience, remaining, left, lasts } = Heard::read(response.headers());
         if let Some(remaining) = remaining {
@@ -313,13 +323,8 @@ impl Client {
         }
         let is_html =
             response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| request.unanswered(error))? {
-            if body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(request.too_large(LARGEST_ANSWER));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = body::read(response, LARGEST_ANSWER).await.map_err(|error| request.unanswered(error))?;
+        let body = body.ok_or_else(|| request.too_large(LARGEST_ANSWER))?;
 
         let is_html = is_html || body.trim_ascii_start().starts_with(b"<");
         match class_of(status, is_html, patience.is_some()) {

@@ -23,6 +23,7 @@ use url::{Url, form_urlencoded};
 
 pub(super) use self::answer::Grant;
 use super::{
+    body,
     credential::{self, NoToken},
     failure::why_unanswered,
 };
@@ -125,17 +126,13 @@ impl Entra {
                 directly().map_err(unanswered)?.get(self.address()).header("Metadata", "true")
             }
         };
-        let mut response = message.send().await.map_err(unanswered)?;
+        let response = message.send().await.map_err(unanswered)?;
         let status = response.status();
         let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
-            if body.len() + chunk.len() > LARGEST_ANSWER {
-                let mend = "check the address, and what a proxy between may answer";
-                return Err(self.denied(FailureClass::BadAnswer, "its answer is too large for a token", mend));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = body::read(response, LARGEST_ANSWER).await.map_err(unanswered)?.ok_or_else(|| {
+            let mend = "check the address, and what a proxy between may answer";
+            self.denied(FailureClass::BadAnswer, "its answer is too large for a token", mend)
+        })?;
         if status == StatusCode::OK {
             return answer::grant(&body).ok_or_else(|| {
                 let mend = "check the address, and what a proxy between may answer";

@@ -147,9 +147,7 @@ impl Placeholders {
     /// Does it, one after the other; how long to wait then.
     async fn carry_out(&mut self, planned: Vec<Step>) -> Duration {
         for step in planned {
-            while let Some(left) = self.client.patience_left() {
-                sleep(left).await;
-            }
+            self.client.wait_patiently().await;
             let outcome = self.carry_out_one(&step).await;
             let Some(desk) = self.desk.upgrade() else { return PACE };
             self.changed_at = Some(desk.now());

@@ -139,7 +139,7 @@ impl Clean {
 
 /// Removes an agent that is dead at this moment; false where it is not any more.
 async fn remove(pool: &OpenPool, id: i64, rules: &Rules, now: Timestamp) -> Result<bool, Failed> {
-    pool.be_patient().await;
+    pool.client.wait_patiently().await;
     let Some(agent) = pool.client.agent(&pool.pool, id).await? else { return Ok(false) };
     let verdict = judge(&agent, rules, now);
     let name = agent.name.as_str();

@@ -107,7 +107,7 @@ impl Ensure {
         // The placeholders of other ScaledJobs are not asked about, and stay.
         let is_asked = |step: &Step| step.mark().scaled_job == self.scaled_job;
         for step in steps(&[wanted], &agents, Keeper::Person).into_iter().filter(is_asked) {
-            pool.be_patient().await;
+            pool.client.wait_patiently().await;
             match step {
                 Step::Register { name, capabilities, .. } => {
                     pool.client.register_agent(&pool.pool, &name, &capabilities).await?;
@@ -129,7 +129,7 @@ impl Remove {
         for agent in
             agents.iter().filter(|agent| Mark::of(agent).is_some_and(|mark| mark.scaled_job == self.scaled_job))
         {
-            pool.be_patient().await;
+            pool.client.wait_patiently().await;
             pool.client.remove_agent(&pool.pool, (agent.id, agent.name.as_str())).await?;
             tracing::info!(agent = agent.name.as_str(), "removed: a placeholder of {}", self.scaled_job);
         }

@@ -1,14 +1,12 @@
 //! What the commands about one pool have in common: which pool, signed in as `serve` would be, and how a table is printed.
 
 use std::{
-    env,
     io::{self, Write},
     path::PathBuf,
 };
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tokio::time::sleep;
 
 use super::Failed;
 use crate::{
@@ -19,7 +17,7 @@ use crate::{
         decode::{AgentReader, PoolReference},
     },
     caseless::same,
-    config::Settings,
+    config::{Settings, environment},
     metrics::Metrics,
     pools::{Failure, FailureClass, PoolSelector},
     wording::list,
@@ -63,10 +61,8 @@ pub(super) struct OpenPool {
 impl PoolArgs {
     /// Looks the pool up.
     pub(super) async fn open(&self) -> Result<OpenPool, Failed> {
-        let environment =
-            env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
-        let settings =
-            Settings::load(self.config.as_deref(), environment).map_err(|faults| Failed::Usage(faults.to_string()))?;
+        let settings = Settings::load(self.config.as_deref(), environment())
+            .map_err(|faults| Failed::Usage(faults.to_string()))?;
         let names = || settings.organizations.iter().map(|organization| &organization.name);
         let organization = match &self.organization {
             Some(name) => settings.organizations.iter().find(|known| same(&known.name, name)).ok_or_else(|| {
@@ -92,13 +88,6 @@ impl OpenPool {
     /// The registered agents.
     pub(super) async fn agents(&self) -> Result<Vec<Agent>, Failed> {
         Ok(self.client.agents(&self.pool, &mut AgentReader::default()).await?)
-    }
-
-    /// Waits for as long as Azure asks for patience.
-    pub(super) async fn be_patient(&self) {
-        while let Some(left) = self.client.patience_left() {
-            sleep(left).await;
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::signal::unix::SignalKind;
 use super::{Failed, help, signals::Signals};
 use crate::{
     app::{self, Scaler},
-    config::Settings,
+    config::{Settings, environment},
     telemetry,
 };
 
@@ -23,11 +23,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failed> {
-        // What is not Unicode is no setting of ours.
-        let environment =
-            env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
-        let settings =
-            Settings::load(self.config.as_deref(), environment).map_err(|faults| Failed::Usage(faults.to_string()))?;
+        let settings = Settings::load(self.config.as_deref(), environment())
+            .map_err(|faults| Failed::Usage(faults.to_string()))?;
         telemetry::start(settings.log_format, env::var("RUST_LOG").ok().as_deref())
             .map_err(|fault| Failed::Usage(fault.to_string()))?;
         super::run_to_end(serve(&settings))

@@ -6,7 +6,7 @@
 use reqwest::{RequestBuilder, header::CONTENT_TYPE};
 use url::Url;
 
-use super::{AgentReader, Client, Endpoint, PoolReference};
+use super::{AgentReader, Client, Endpoint, PoolReference, WHOLE_AGENTS};
 use crate::{
     agent::Agent,
     azure_devops::wire,
@@ -23,7 +23,7 @@ impl Client {
     /// When Azure does not say.
     pub async fn agent(&self, pool: &PoolReference, id: i64) -> Result<Option<Agent>, Failure> {
         let mut url = self.url(&["pools", &pool.id.to_string(), "agents", &id.to_string()]);
-        url.set_query(Some("includeCapabilities=true&includeAssignedRequest=true&includeLastCompletedRequest=true"));
+        url.set_query(Some(WHOLE_AGENTS));
         let what = format!("agent {id} of pool `{}` ({})", pool.name, pool.id);
         let read = |body: &[u8]| AgentReader::default().read_one(body);
         match self.ask(Endpoint::Agents, &what, url, read).await {
