@@ -5,6 +5,8 @@
 mod certificates;
 #[path = "azure_devops/client.rs"]
 mod client;
+#[path = "shared/contoso.rs"]
+mod contoso;
 #[path = "azure_devops/directory.rs"]
 mod directory;
 #[path = "azure_devops/fake.rs"]

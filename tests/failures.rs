@@ -7,6 +7,8 @@
 mod certificates;
 #[path = "failures/clock.rs"]
 mod clock;
+#[path = "shared/contoso.rs"]
+mod contoso;
 #[path = "failures/course.rs"]
 mod course;
 #[path = "failures/proxy.rs"]

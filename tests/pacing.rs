@@ -5,6 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "what helpers of tests can't do fails the test")]
 #![expect(clippy::print_stdout, reason = "the figures are for people")]
 
+#[path = "shared/contoso.rs"]
+mod contoso;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -17,14 +20,13 @@ use std::{
 use azp_scaler::{
     azure_devops::{
         budget::CAP,
-        credential::Credential,
-        directory::{AzureDevOps, Polling},
+        directory::AzureDevOps,
         organization::{Organization, ParallelJobs},
     },
     metrics::Metrics,
     parallel_jobs::Headroom,
     pool::Rules,
-    pools::{Clock, Desk, Directory as _, Freshness, PoolSelector},
+    pools::{Clock, Desk, Directory as _, PoolSelector},
 };
 use jiff::Timestamp;
 use tokio::{
@@ -33,6 +35,8 @@ use tokio::{
     task::{JoinSet, spawn_blocking},
     time::{Instant, advance},
 };
+
+use contoso::{organization, usual_polling};
 
 /// Seconds, where nothing is said.
 const USUAL: [u64; 2] = if cfg!(debug_assertions) { [120, 120] } else { [600, 600] };
@@ -106,23 +110,9 @@ impl Azure {
     }
 }
 
-fn edge(url: String) -> AzureDevOps {
-    let organization = Organization {
-        name: "contoso".into(),
-        url,
-        credential: Credential::PersonalAccessTokenVariable { name: "T".into(), token: "tell-nobody".into() },
-        allow_plain_http: false,
-        certificate_authority: None,
-        proxy: None,
-        parallel_jobs: ParallelJobs::Auto,
-    };
-    let freshness = Freshness {
-        fresh_for: Duration::from_secs(1),
-        answer_within: Duration::from_secs(2),
-        first_answer_within: Duration::from_secs(4),
-        tolerated_age: Duration::from_secs(10),
-    };
-    let polling = Polling { freshness, background: Duration::from_secs(30) };
+fn edge(url: &str) -> AzureDevOps {
+    let organization = Organization { parallel_jobs: ParallelJobs::Auto, ..organization(url) };
+    let polling = usual_polling();
     let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
     AzureDevOps::new(&[organization], polling, Rules::default(), Headroom::Quarter, clock, &Metrics::new()).unwrap()
 }
@@ -181,7 +171,7 @@ async fn fifty_pools_and_two_hundred_triggers_stay_within_the_cap() {
     let times = hours.map_or(USUAL, |hours| [hours * 2_400, hours * 1_200]).map(Duration::from_secs);
 
     let (azure, url) = Azure::start().await;
-    let edge = edge(url);
+    let edge = edge(&url);
     let mut desks = Vec::new();
     for pool in 1..=POOLS {
         desks.push(edge.open("contoso", &PoolSelector::Id(i64::try_from(pool).unwrap())).await.unwrap());

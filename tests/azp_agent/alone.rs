@@ -25,8 +25,7 @@ async fn it_registers_runs_one_job_and_removes_the_registration() {
     stub.begin_job().await;
     assert_eq!(world.agents().await, ["pod-1"]);
     stub.end_job().await;
-    let (code, log) = program.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    let log = program.ends_with(0).await;
     assert!(log.contains("the registration is removed"), "{log}");
     assert!(world.agents().await.is_empty());
 }
@@ -39,8 +38,7 @@ async fn told_to_end_it_stops_the_listener_and_removes_the_registration() {
     stub.event("listener").await;
     program.signal("TERM");
     stub.event("stopped").await;
-    let (code, log) = program.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    program.ends_with(0).await;
     assert!(world.agents().await.is_empty());
 }
 
@@ -52,8 +50,7 @@ async fn told_to_end_while_it_registers_it_starts_nothing() {
     stub.event("config").await;
     program.signal("TERM");
     stub.go().await;
-    let (code, log) = program.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    program.ends_with(0).await;
     stub.is_quiet().await;
     assert!(world.agents().await.is_empty());
 }
@@ -65,8 +62,7 @@ async fn a_failure_is_told_though_the_registration_is_removed() {
     stub.event("config").await;
     stub.event("listener").await;
     stub.command("1").await;
-    let (code, log) = program.ends().await;
-    assert_eq!(code, Some(1), "{log}");
+    let log = program.ends_with(1).await;
     assert!(log.contains("before it had a job"), "{log}");
     assert!(world.agents().await.is_empty());
 }
@@ -97,6 +93,5 @@ async fn the_job_does_not_read_the_token_of_the_program() {
     assert!(seen.contains("the key of this agent"), "the agent's own files are read");
     assert!(!seen.contains(TOKEN), "{seen}");
     stub.end_job().await;
-    let (code, log) = program.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    program.ends_with(0).await;
 }

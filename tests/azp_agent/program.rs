@@ -82,6 +82,13 @@ impl Program {
         timeout(SOON, rest).await.unwrap_or_else(|_| panic!("does not end:\n{}", self.log));
         (self.child.wait().unwrap().code(), std::mem::take(&mut self.log))
     }
+
+    /// Waits for its end, which must have this exit code: all it said.
+    pub(crate) async fn ends_with(self, code: i32) -> String {
+        let (ended, log) = self.ends().await;
+        assert_eq!(ended, Some(code), "{log}");
+        log
+    }
 }
 
 impl Drop for Program {

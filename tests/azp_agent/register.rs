@@ -23,8 +23,7 @@ async fn it_registers_shares_the_files_and_removes_the_registration_when_told() 
     shared.sort();
     assert_eq!(shared, [".agent", ".credentials", ".credentials_rsaparams"]);
     sidecar.signal("TERM");
-    let (code, log) = sidecar.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    let log = sidecar.ends_with(0).await;
     assert!(log.contains("the registration is removed") && !log.contains(TOKEN), "{log}");
     assert!(world.agents().await.is_empty());
 }
@@ -52,8 +51,7 @@ async fn told_to_end_before_it_has_registered_it_ends() {
     let mut sidecar = world.register(&stub, &[]);
     sidecar.says("not registered").await;
     sidecar.signal("TERM");
-    let (code, log) = sidecar.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    sidecar.ends_with(0).await;
     stub.is_quiet().await;
 }
 
@@ -65,8 +63,7 @@ async fn told_to_end_while_it_registers_it_removes_what_comes_of_it() {
     stub.event("config").await;
     sidecar.signal("TERM");
     stub.go().await;
-    let (code, log) = sidecar.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    let log = sidecar.ends_with(0).await;
     assert!(log.contains("the registration is removed"), "{log}");
     assert!(world.agents().await.is_empty());
 }
@@ -81,8 +78,7 @@ async fn a_registration_that_fails_is_tried_again() {
     }
     sidecar.says(" registered ").await;
     sidecar.signal("INT");
-    let (code, log) = sidecar.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    let log = sidecar.ends_with(0).await;
     assert!(log.contains("no luck with …") && log.contains("read & manage") && !log.contains(TOKEN), "{log}");
 }
 
@@ -92,8 +88,7 @@ async fn what_a_crashed_config_left_behind_is_removed() {
     stub.behave(&["config-dies-after"]);
     let sidecar = world.register(&stub, &[("AZP_AGENT_REGISTER_TIMEOUT", "500ms")]);
     stub.event("config").await;
-    let (code, log) = sidecar.ends().await;
-    assert_eq!(code, Some(1), "{log}");
+    let log = sidecar.ends_with(1).await;
     assert!(log.contains("signal: 9"), "{log}");
     assert!(world.agents().await.is_empty());
     assert!(!stub.path("registration/ready").exists());
@@ -103,8 +98,7 @@ async fn what_a_crashed_config_left_behind_is_removed() {
 async fn a_refused_token_and_a_missing_pool_are_told_before_config_runs() {
     let (world, mut stub) = (World::start().await, Stub::new());
     for (variable, value, word) in [("AZP_TOKEN", "a-wrong-token", "token"), ("AZP_POOL", "windows", "`windows`")] {
-        let (code, log) = world.register(&stub, &[(variable, value)]).ends().await;
-        assert_eq!(code, Some(1), "{log}");
+        let log = world.register(&stub, &[(variable, value)]).ends_with(1).await;
         assert!(log.contains(word) && log.contains("read & manage") && !log.contains("a-wrong-token"), "{log}");
     }
     stub.is_quiet().await;
@@ -121,8 +115,7 @@ async fn a_busy_agent_is_removed_once_azure_lets_it() {
     sidecar.signal("TERM");
     sidecar.says("not removed").await;
     sidecar.signal("TERM");
-    let (code, log) = sidecar.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    let log = sidecar.ends_with(0).await;
     assert!(log.contains("answered 400"), "{log}");
     assert!(world.agents().await.is_empty());
 }
@@ -136,8 +129,7 @@ async fn with_the_network_gone_it_gives_up_in_time_and_says_what_is_left() {
     world.live.stop().await;
     sidecar.signal("TERM");
     sidecar.says("not removed").await;
-    let (code, log) = sidecar.ends().await;
-    assert_eq!(code, Some(1), "{log}");
+    let log = sidecar.ends_with(1).await;
     for word in ["agent `pod-1`", "pool `linux`", "left behind", "Organization settings"] {
         assert!(log.contains(word), "{word} is missing: {log}");
     }
@@ -155,8 +147,7 @@ async fn started_anew_it_keeps_the_registration_that_the_job_uses() {
     second.says("registered already").await;
     stub.is_quiet().await;
     second.signal("TERM");
-    let (code, log) = second.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    second.ends_with(0).await;
     assert!(world.agents().await.is_empty());
 }
 
@@ -166,8 +157,7 @@ async fn files_that_hold_the_token_are_not_shared() {
     stub.behave(&["config-leaks"]);
     let sidecar = world.register(&stub, &[]);
     stub.event("config").await;
-    let (code, log) = sidecar.ends().await;
-    assert_eq!(code, Some(1), "{log}");
+    let log = sidecar.ends_with(1).await;
     assert!(log.contains(".credentials`, which the job could read"), "{log}");
     assert!(!stub.path("registration/ready").exists());
     assert!(world.agents().await.is_empty(), "and the agent is removed again");
@@ -202,7 +192,6 @@ async fn a_managed_identity_registers_and_removes() {
     sidecar.says(" registered ").await;
     assert_eq!(world.agents().await, ["pod-1"]);
     sidecar.signal("TERM");
-    let (code, log) = sidecar.ends().await;
-    assert_eq!(code, Some(0), "{log}");
+    let log = sidecar.ends_with(0).await;
     assert!(world.agents().await.is_empty() && !log.contains(TOKEN), "{log}");
 }

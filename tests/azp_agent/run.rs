@@ -17,9 +17,8 @@ async fn start(stub: &mut Stub, variables: &[(&str, &str)]) -> (Program, String)
     (program, listener.to_owned())
 }
 
-#[track_caller]
-fn check((code, log): (Option<i32>, String), expected: i32, words: &str) {
-    assert_eq!(code, Some(expected), "{log}");
+async fn check(program: Program, code: i32, words: &str) {
+    let log = program.ends_with(code).await;
     assert!(log.contains(words), "{log}");
 }
 
@@ -29,9 +28,9 @@ async fn one_job_runs_and_it_ends() {
     let (program, _) = start(&mut stub, &[]).await;
     stub.begin_job().await;
     stub.end_job().await;
-    let ended = program.ends().await;
-    assert!(ended.1.contains("Running job: stub"), "the listener's words are shown: {}", ended.1);
-    check(ended, 0, "the job is over");
+    let log = program.ends_with(0).await;
+    assert!(log.contains("Running job: stub"), "the listener's words are shown: {log}");
+    assert!(log.contains("the job is over"), "{log}");
 }
 
 #[tokio::test]
@@ -40,7 +39,7 @@ async fn told_to_end_before_there_is_a_registration_it_ends() {
     let mut program = Program::start(&mut command(&stub, "container", "run"));
     program.says("waiting for the registration").await;
     program.signal("TERM");
-    check(program.ends().await, 0, "before there was a registration");
+    check(program, 0, "before there was a registration").await;
     stub.is_quiet().await;
 }
 
@@ -48,7 +47,7 @@ async fn told_to_end_before_there_is_a_registration_it_ends() {
 async fn a_registration_that_never_comes_is_told() {
     let stub = Stub::new();
     let program = Program::start(command(&stub, "container", "run").env("AZP_AGENT_REGISTER_TIMEOUT", "300ms"));
-    check(program.ends().await, 1, "look at the log of the sidecar");
+    check(program, 1, "look at the log of the sidecar").await;
 }
 
 #[tokio::test]
@@ -57,7 +56,7 @@ async fn an_idle_listener_is_stopped_at_once() {
     let (program, _) = start(&mut stub, &[]).await;
     program.signal("TERM");
     stub.event("stopped").await;
-    check(program.ends().await, 0, "it had no job");
+    check(program, 0, "it had no job").await;
 }
 
 #[tokio::test]
@@ -66,7 +65,7 @@ async fn an_idle_listener_that_does_not_stop_is_killed() {
     stub.behave(&["deaf"]);
     let (program, _) = start(&mut stub, &[("AZP_AGENT_EXIT_TIMEOUT", "500ms")]).await;
     program.signal("TERM");
-    check(program.ends().await, 0, "is killed");
+    check(program, 0, "is killed").await;
 }
 
 #[tokio::test]
@@ -79,7 +78,7 @@ async fn a_job_goes_on_to_its_end_however_often_it_is_told_to_end() {
     program.signal("INT");
     program.signal("TERM");
     stub.end_job().await;
-    check(program.ends().await, 0, "the job is over");
+    check(program, 0, "the job is over").await;
     stub.is_quiet().await;
 }
 
@@ -88,7 +87,7 @@ async fn without_a_job_it_ends_in_time() {
     let mut stub = Stub::new();
     let (program, _) = start(&mut stub, &[("AZP_AGENT_IDLE_TIMEOUT", "1s")]).await;
     stub.event("stopped").await;
-    check(program.ends().await, 0, "no job came within 1s");
+    check(program, 0, "no job came within 1s").await;
 }
 
 #[tokio::test]
@@ -97,7 +96,7 @@ async fn a_listener_that_never_listens_is_ended() {
     stub.behave(&["mute", "deaf"]);
     let times = [("AZP_AGENT_START_TIMEOUT", "1s"), ("AZP_AGENT_EXIT_TIMEOUT", "500ms")];
     let (program, _) = start(&mut stub, &times).await;
-    check(program.ends().await, 1, "has not said `Listening for Jobs` within 1s");
+    check(program, 1, "has not said `Listening for Jobs` within 1s").await;
 }
 
 #[tokio::test]
@@ -108,7 +107,7 @@ async fn a_listener_that_hangs_after_its_job_is_ended() {
         let (program, _) = start(&mut stub, &[("AZP_AGENT_EXIT_TIMEOUT", "1s")]).await;
         stub.begin_job().await;
         stub.end_job().await;
-        check(program.ends().await, 0, words);
+        check(program, 0, words).await;
     }
 }
 
@@ -121,7 +120,7 @@ async fn a_crashed_listener_does_not_take_the_job_along() {
     send("KILL", &listener);
     fs::write(stub.path("job"), "\n").unwrap();
     stub.event("worker ended").await;
-    check(program.ends().await, 1, "though it had a job");
+    check(program, 1, "though it had a job").await;
 }
 
 #[tokio::test]
@@ -131,7 +130,7 @@ async fn a_crashed_worker_ends_the_job() {
     let worker = stub.begin_job().await;
     send("KILL", &worker);
     stub.event("completed").await;
-    check(program.ends().await, 0, "the job is over");
+    check(program, 0, "the job is over").await;
 }
 
 #[tokio::test]
@@ -139,7 +138,7 @@ async fn an_idle_listener_that_crashes_is_a_failure() {
     let mut stub = Stub::new();
     let (program, listener) = start(&mut stub, &[]).await;
     send("KILL", &listener);
-    check(program.ends().await, 1, "before it had a job");
+    check(program, 1, "before it had a job").await;
 }
 
 #[tokio::test]
@@ -151,7 +150,7 @@ async fn a_listener_that_asks_for_it_is_started_again() {
     stub.event("listener").await;
     stub.begin_job().await;
     stub.end_job().await;
-    check(program.ends().await, 0, "the job is over");
+    check(program, 0, "the job is over").await;
 }
 
 #[tokio::test]
@@ -159,7 +158,7 @@ async fn a_listener_that_gives_up_is_a_failure() {
     let mut stub = Stub::new();
     let (program, _) = start(&mut stub, &[]).await;
     stub.command("1").await;
-    check(program.ends().await, 1, "exit status: 1 before it had a job");
+    check(program, 1, "exit status: 1 before it had a job").await;
 }
 
 #[tokio::test]
@@ -177,5 +176,5 @@ async fn what_a_job_leaves_behind_is_reaped() {
         tokio::task::yield_now().await;
     }
     stub.end_job().await;
-    check(program.ends().await, 0, "the job is over");
+    check(program, 0, "the job is over").await;
 }

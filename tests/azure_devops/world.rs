@@ -5,9 +5,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 use azp_scaler::{
     azure_devops::{
         client::Client,
-        credential::Credential,
         directory::{AzureDevOps, Polling},
-        organization::{Organization, ParallelJobs},
+        organization::Organization,
     },
     metrics::Metrics,
     parallel_jobs::Headroom,
@@ -16,10 +15,10 @@ use azp_scaler::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::fake::Fake;
+pub(crate) use crate::contoso::{TOKEN, organization};
+use crate::{contoso::usual_polling, fake::Fake};
 
-/// The token that no message may show, and how it travels.
-pub(crate) const TOKEN: &str = "tell-nobody";
+/// How the token travels.
 pub(crate) const TOKEN_SENT: &str = "OnRlbGwtbm9ib2R5";
 
 pub(crate) fn rules() -> Rules {
@@ -32,33 +31,17 @@ pub(crate) struct World {
     pub(crate) metrics: Metrics,
 }
 
-pub(crate) fn organization(url: &str) -> Organization {
-    Organization {
-        name: "contoso".into(),
-        url: url.to_owned(),
-        credential: Credential::PersonalAccessTokenVariable { name: "AZP_TOKEN".into(), token: TOKEN.into() },
-        allow_plain_http: false,
-        certificate_authority: None,
-        proxy: None,
-        parallel_jobs: ParallelJobs::Off,
-    }
-}
-
 pub(crate) fn client(url: &str) -> Client {
     Client::new(&organization(url), Clock::starting_at(Timestamp::UNIX_EPOCH), Metrics::new()).unwrap()
 }
 
 /// Every question wants a new snapshot, and has long to wait for it.
 pub(crate) fn polling() -> Polling {
-    let minute = Duration::from_mins(1);
+    let (minute, usual) = (Duration::from_mins(1), usual_polling());
+    let (answer_within, first_answer_within) = (minute, minute);
     Polling {
-        freshness: Freshness {
-            fresh_for: Duration::ZERO,
-            answer_within: minute,
-            first_answer_within: minute,
-            tolerated_age: Duration::from_secs(10),
-        },
-        background: Duration::from_secs(30),
+        freshness: Freshness { fresh_for: Duration::ZERO, answer_within, first_answer_within, ..usual.freshness },
+        ..usual
     }
 }
 

@@ -14,7 +14,8 @@ use tonic::{Code, Status};
 
 use crate::{
     clock::{stand_still, tick},
-    world::{Scaler, TOKEN},
+    contoso::TOKEN,
+    world::Scaler,
 };
 
 /// How long an outage lasts.

@@ -10,8 +10,9 @@ use tokio::{
 };
 
 use crate::{
+    contoso::organization,
     course::observe,
-    world::{Azure, Scaler, organization},
+    world::{Azure, Scaler},
 };
 
 /// What befalls an answer.

@@ -8,8 +8,9 @@ use tonic::Status;
 
 use crate::{
     certificates::{Shown, Terminator},
+    contoso::organization,
     course::{Course, observe},
-    world::{Azure, Scaler, organization},
+    world::{Azure, Scaler},
 };
 
 const HEAD: &str = "\

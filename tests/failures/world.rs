@@ -1,18 +1,14 @@
 //! A scaler in front of a simulated organisation that fails on demand.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use azp_scaler::{
-    azure_devops::{
-        credential::Credential,
-        directory::{AzureDevOps, Polling},
-        organization::{Organization, ParallelJobs},
-    },
+    azure_devops::{directory::AzureDevOps, organization::Organization},
     external_scaler::{self, Organizations, Service},
     metrics::Metrics,
     parallel_jobs::Headroom,
     pool::Rules,
-    pools::{Clock, Directory, Freshness},
+    pools::{Clock, Directory},
     protocol::{GetMetricsRequest, ScaledObjectRef, external_scaler_server::ExternalScaler as _},
     simulator::live::{LiveWorld, control},
 };
@@ -21,7 +17,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
-pub(crate) const TOKEN: &str = "tell-nobody";
+use crate::contoso::{TOKEN, usual_polling};
 
 /// The organisation.
 pub(crate) struct Azure {
@@ -71,28 +67,10 @@ impl Azure {
     }
 }
 
-pub(crate) fn organization(url: &str) -> Organization {
-    Organization {
-        name: "contoso".into(),
-        url: url.to_owned(),
-        credential: Credential::PersonalAccessTokenVariable { name: "AZP_TOKEN".into(), token: TOKEN.into() },
-        allow_plain_http: false,
-        certificate_authority: None,
-        proxy: None,
-        parallel_jobs: ParallelJobs::Off,
-    }
-}
-
 impl Scaler {
     /// One with the times that a configuration has by default.
     pub(crate) fn start(organization: &Organization) -> Self {
-        let freshness = Freshness {
-            fresh_for: Duration::from_secs(1),
-            answer_within: Duration::from_secs(2),
-            first_answer_within: Duration::from_secs(4),
-            tolerated_age: Duration::from_secs(10),
-        };
-        let polling = Polling { freshness, background: Duration::from_secs(30) };
+        let polling = usual_polling();
         let rules = Rules { settle: SignedDuration::ZERO, ..Rules::default() };
         let (clock, metrics) = (Clock::starting_at(Timestamp::UNIX_EPOCH), Metrics::new());
         let organizations = std::slice::from_ref(organization);
