@@ -57,7 +57,7 @@ parameter() {
 
 # field NAME CHART: what the chart says of itself.
 field() {
-  helm show chart "$2" | sed -n "s/^$1: //p"
+  helm show chart "$2" | sed -n "s/^$1: \"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p"
 }
 
 fail() {
