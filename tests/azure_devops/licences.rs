@@ -128,18 +128,18 @@ async fn azure_is_asked_often_while_jobs_wait_and_rarely_else() {
     assert_eq!(world.gauge("used", "public"), Some(0));
 
     for _ in 0..2 {
-        pass(Duration::from_secs(14)).await;
+        pass(Duration::from_secs(9)).await;
         round(&desk).await;
     }
     assert_eq!(world.asked().await, [1, 1], "nothing waits");
-    pass(Duration::from_secs(2)).await;
+    pass(Duration::from_secs(12)).await;
     world.until_told(2).await;
 
     world.fake.answer(Part::JobRequests, Answer::list(&[QUEUED]));
-    pass(Duration::from_secs(9)).await;
+    pass(Duration::from_secs(4)).await;
     round(&desk).await;
     assert_eq!(world.asked().await, [2, 2], "less than ten seconds");
-    pass(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(6)).await;
     world.until_told(3).await;
     for turn in 4..7 {
         pass(Duration::from_secs(10)).await;

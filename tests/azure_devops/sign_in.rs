@@ -20,7 +20,7 @@ use crate::{
     certificates::Authority,
     fake::{Answer, Fake, Part},
     giver::Giver,
-    world::{in_no_time, organization},
+    world::{in_no_time, organization, standing_still},
 };
 
 const HUSH: &str = "hush-nobody-may-see";
@@ -115,8 +115,11 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 #[tokio::test]
 async fn an_application_shows_its_secret_and_sends_the_token() {
     let scene = Scene::application(Proof::Secret).await;
-    scene.ask().await.unwrap();
-    scene.ask().await.unwrap();
+    standing_still(async {
+        scene.ask().await.unwrap();
+        scene.ask().await.unwrap();
+    })
+    .await;
     assert_eq!(bearer(&scene.fake), "Bearer entra-1");
     let [asked] = &scene.giver.asked()[..] else { panic!("one token for both: {:?}", scene.giver.asked()) };
     assert_eq!(asked.target, "POST /contoso.onmicrosoft.com/oauth2/v2.0/token");
@@ -213,13 +216,13 @@ async fn a_token_is_renewed_ahead_of_time_and_nobody_waits_for_that() {
 #[tokio::test]
 async fn a_valid_token_outlives_renewals_that_fail() {
     let scene = Scene::application(Proof::Secret).await;
-    scene.ask().await.unwrap();
+    standing_still(scene.ask()).await.unwrap();
     pass(Duration::from_mins(55)).await;
     // Another renewal begins only when the last one has failed.
     for renewal in 2..=5 {
         scene.giver.answer(Some(Answer::new(503, "")));
         scene.giver.set_open(renewal % 2 == 0);
-        scene.ask().await.unwrap();
+        standing_still(scene.ask()).await.unwrap();
         assert_eq!(bearer(&scene.fake), "Bearer entra-1");
         scene.giver.until_asked(renewal).await;
         pass(Duration::from_secs(10)).await;
@@ -235,7 +238,7 @@ async fn a_valid_token_outlives_renewals_that_fail() {
     scene.giver.answer(None);
     scene.giver.set_open(true);
     pass(Duration::from_mins(1)).await;
-    scene.ask().await.expect("it recovers");
+    standing_still(scene.ask()).await.expect("it recovers");
 }
 
 #[tokio::test]
