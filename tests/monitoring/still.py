@@ -83,8 +83,10 @@ def shown(dashboard):
     for panel in panels:
         told = [panel["title"], panel["description"], panel["fieldConfig"]["defaults"]["unit"]]
         need(all(told), f"panel {panel['id']}: without title, description or unit: {told}")
-        for source in [panel["datasource"], *(target["datasource"] for target in panel["targets"])]:
-            need(source == {"type": "prometheus", "uid": "${datasource}"}, f"{panel['title']}: another data source")
+    asking = [*panels, *dashboard["annotations"]["list"], *variables(dashboard)]
+    for one in [*asking, *(target for panel in panels for target in panel["targets"])]:
+        source = one.get("datasource")
+        need(source == {"type": "prometheus", "uid": "${datasource}"}, f"another data source, {source}: {one}")
     ids = [panel["id"] for panel in dashboard["panels"]]
     need(len(set(ids)) == len(ids), "two panels have one id")
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in dashboard["panels"]]
@@ -93,6 +95,10 @@ def shown(dashboard):
 
 def targets(dashboard):
     return [(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel.get("targets", [])]
+
+
+def variables(dashboard):
+    return [variable for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
 
 
 def need(holds, otherwise):
