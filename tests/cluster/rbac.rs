@@ -8,12 +8,12 @@ use super::apply::apply;
 /// The scaler's own namespace.
 pub(crate) const NAMESPACE: &str = "azp-scaler";
 
-/// What `manifests/rbac.yaml` holds.
+/// What `manifests/scaler/rbac.yaml` holds.
 pub(crate) fn shipped() -> Vec<Value> {
-    serde_saphyr::from_multiple(include_str!("../../manifests/rbac.yaml")).unwrap()
+    serde_saphyr::from_multiple(include_str!("../../manifests/scaler/rbac.yaml")).unwrap()
 }
 
-/// `kubectl apply --namespace azp-scaler --filename manifests/rbac.yaml`.
+/// `kubectl apply --namespace azp-scaler --filename manifests/scaler/rbac.yaml`.
 pub(crate) async fn apply_shipped(client: &Client) {
     let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
     apply(client, &namespace).await.unwrap();

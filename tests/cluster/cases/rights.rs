@@ -1,4 +1,4 @@
-//! What the scaler may do in the cluster: with `manifests/rbac.yaml` what it must, and no more.
+//! What the scaler may do in the cluster: with `manifests/scaler/rbac.yaml` what it must, and no more.
 
 use azp_scaler::{
     cluster_view::{JobState, ScaledJobView},
@@ -129,7 +129,7 @@ pub(crate) async fn rights_taken_away_are_a_loss_until_they_are_back(world: Worl
     let bindings: Api<ClusterRoleBinding> = Api::all(world.client.clone());
     bindings.delete("azp-scaler", &DeleteParams::default()).await.unwrap();
     let reason = scaler.lost().await;
-    assert!(reason.contains("can't list `") && reason.contains("apply `manifests/rbac.yaml`"), "{reason}");
+    assert!(reason.contains("can't list `") && reason.contains("apply `manifests/scaler/rbac.yaml`"), "{reason}");
     // What happens meanwhile is seen afterwards.
     let jobs = world.keda.create_jobs("linux", 2).await;
     world.kubelet.run(&world.kubelet.pod_of(&jobs[0]).await).await;
