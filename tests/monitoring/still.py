@@ -29,6 +29,7 @@ def main():
     explained(alerts)
     named(alerts, dashboard)
     shown(dashboard)
+    red(alerts, dashboard)
     print(f"{len(alerts)} alerts are tested and explained; {len(dashboard['panels'])} panels and rows")
 
 
@@ -95,6 +96,16 @@ def shown(dashboard):
 
 def targets(dashboard):
     return [(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel.get("targets", [])]
+
+
+def red(alerts, dashboard):
+    """Where a panel says that it is red for an alert, the number is that alert's."""
+    found = [(panel, re.search(r"Red: (\w+)\.", panel.get("description", ""))) for panel in dashboard["panels"]]
+    found = [(panel, said[1]) for panel, said in found if said]
+    need(found, "no panel says for which alert it is red")
+    for panel, alert in found:
+        number = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
+        need(f"> {number}\n" in alerts[alert]["expr"], f"{panel['title']}: {number} is not the number of {alert}")
 
 
 def variables(dashboard):
