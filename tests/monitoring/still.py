@@ -29,6 +29,7 @@ def main():
     explained(alerts)
     named(alerts, dashboard)
     shown(dashboard)
+    red(alerts, dashboard)
     print(f"{len(alerts)} alerts are tested and explained; {len(dashboard['panels'])} panels and rows")
 
 
@@ -83,8 +84,10 @@ def shown(dashboard):
     for panel in panels:
         told = [panel["title"], panel["description"], panel["fieldConfig"]["defaults"]["unit"]]
         need(all(told), f"panel {panel['id']}: without title, description or unit: {told}")
-        for source in [panel["datasource"], *(target["datasource"] for target in panel["targets"])]:
-            need(source == {"type": "prometheus", "uid": "${datasource}"}, f"{panel['title']}: another data source")
+    asking = [*panels, *dashboard["annotations"]["list"], *variables(dashboard)]
+    for one in [*asking, *(target for panel in panels for target in panel["targets"])]:
+        source = one.get("datasource")
+        need(source == {"type": "prometheus", "uid": "${datasource}"}, f"another data source, {source}: {one}")
     ids = [panel["id"] for panel in dashboard["panels"]]
     need(len(set(ids)) == len(ids), "two panels have one id")
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in dashboard["panels"]]
@@ -93,6 +96,20 @@ def shown(dashboard):
 
 def targets(dashboard):
     return [(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel.get("targets", [])]
+
+
+def red(alerts, dashboard):
+    """Where a panel says that it is red for an alert, the number is that alert's."""
+    found = [(panel, re.search(r"Red: (\w+)\.", panel.get("description", ""))) for panel in dashboard["panels"]]
+    found = [(panel, said[1]) for panel, said in found if said]
+    need(found, "no panel says for which alert it is red")
+    for panel, alert in found:
+        number = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
+        need(f"> {number}\n" in alerts[alert]["expr"], f"{panel['title']}: {number} is not the number of {alert}")
+
+
+def variables(dashboard):
+    return [variable for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
 
 
 def need(holds, otherwise):
