@@ -1,5 +1,14 @@
+# shellcheck shell=bash
 # A Kubernetes API server of one's own, without nodes, from what .ci/control-plane has built. To be sourced by a script that has
-# `place`, a folder that goes away with it; `programs`, where they are; and `fail`.
+# `place`, a folder that goes away with it, and `fail`, and that ends what still runs when it ends.
+
+# shellcheck disable=SC2154 # `place` is whose who sources this.
+programs=$PWD/target/control-plane
+
+# Whether there is what it needs.
+has_api_server() {
+  command -v etcd >/dev/null && command -v kubectl >/dev/null && [ -x "$programs/kube-apiserver" ]
+}
 
 # kubeconfig URL TOKEN
 kubeconfig() {

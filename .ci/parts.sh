@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Runs the parts of a check one after the other and sums up. To be sourced.
 
 names=() results=() seconds=() failed=0 skipped=0

@@ -162,7 +162,7 @@ impl Scaler {
         let watching = tokio::spawn(job_waits::follow(directory, metrics, stop_showing.clone()));
         readiness.send_replace(Readiness::Ready);
         let names: Vec<&str> = settings.organizations.iter().map(|organization| &*organization.name).collect();
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), %grpc, %http, organizations = names.join(", "), "serving");
+        tracing::info!(version = env!("AZP_SCALER_VERSION"), %grpc, %http, organizations = names.join(", "), "serving");
         Ok(Self {
             grpc,
             http,

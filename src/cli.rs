@@ -9,18 +9,23 @@ mod placeholder;
 mod pool;
 mod screen;
 mod serve;
+mod shell;
 mod signals;
 mod simulate;
 mod view;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 /// Starts exactly the Azure Pipelines agents that are missing: a KEDA external scaler.
 #[derive(Debug, Parser)]
-#[command(name = "azp-scaler", version, about, after_help = help::AFTER_HELP, max_term_width = 100)]
+#[command(name = "azp-scaler", version = env!("AZP_SCALER_VERSION"), about, after_help = help::AFTER_HELP, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,6 +40,8 @@ enum Command {
     Placeholder(placeholder::Placeholder),
     #[command(subcommand)]
     Agents(agents::Agents),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 /// How the program ends when it does not end well: one message, and which kind it is.
@@ -48,6 +55,14 @@ enum Failed {
 
 /// How long the last threads have to end: a name that is being resolved can't be called off.
 const THREADS_END_WITHIN: Duration = Duration::from_secs(1);
+
+/// Writes what a command tells. Whoever reads may have seen enough.
+fn put(text: &[u8]) -> Result<(), Failed> {
+    match io::stdout().write_all(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failed::Run(format!("can't print: {error}"))),
+        _ => Ok(()),
+    }
+}
 
 /// Runs a command to its end.
 fn run_to_end<E: From<Failed>>(command: impl Future<Output = Result<(), E>>) -> Result<(), E> {
@@ -67,6 +82,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Simulate(simulate) => simulate.run(),
         Command::Placeholder(placeholder) => placeholder.run(),
         Command::Agents(agents) => agents.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,15 +1,84 @@
-//! An answer's body, as long as it is not too long.
+//! An answer's body, as long as it is not too long. Large ones are read one after the other, so that memory is bounded by one of them
+//! however many pools are asked about at once.
 
 use reqwest::Response;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// An answer with more bytes is large: some 1,800 job requests.
+const LARGE: usize = 4 << 20;
+
+/// A body, and its turn where it is a large one.
+pub(super) struct Body<'turns> {
+    pub(super) bytes: Vec<u8>,
+    _turn: Option<SemaphorePermit<'turns>>,
+}
 
 /// Reads it, packed or not; nothing where it has more bytes than `most`.
 pub(super) async fn read(mut response: Response, most: usize) -> reqwest::Result<Option<Vec<u8>>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > most {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
+    let mut bytes = Vec::new();
+    Ok(append(&mut response, most, &mut bytes).await?.then_some(bytes))
+}
+
+/// Likewise; what is large waits for its turn, and has it until it is dropped.
+pub(super) async fn read_in_turn(
+    mut response: Response,
+    most: usize,
+    turns: &Semaphore,
+) -> reqwest::Result<Option<Body<'_>>> {
+    let mut bytes = Vec::new();
+    if append(&mut response, LARGE, &mut bytes).await? {
+        return Ok(Some(Body { bytes, _turn: None }));
     }
-    Ok(Some(body))
+    let turn = turns.acquire().await.ok();
+    Ok(append(&mut response, most, &mut bytes).await?.then_some(Body { bytes, _turn: turn }))
+}
+
+/// Whether it ended before there were more bytes than that.
+async fn append(response: &mut Response, most: usize, bytes: &mut Vec<u8>) -> reqwest::Result<bool> {
+    while bytes.len() <= most {
+        match response.chunk().await? {
+            Some(chunk) => bytes.extend_from_slice(&chunk),
+            None => return Ok(true),
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+
+    const MOST: usize = 8 << 20;
+
+    fn answer(length: usize) -> Response {
+        axum::http::Response::new(vec![0; length]).into()
+    }
+
+    #[tokio::test]
+    async fn large_answers_are_read_one_after_the_other() {
+        let turns = Semaphore::new(1);
+        let large = read_in_turn(answer(LARGE + 1), MOST, &turns).await.unwrap().unwrap();
+        assert_eq!(large.bytes.len(), LARGE + 1);
+        let mut second = pin!(read_in_turn(answer(MOST), MOST, &turns));
+        let polled = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending(), "two are in memory at once");
+        let small = read_in_turn(answer(LARGE), MOST, &turns).await.unwrap().unwrap();
+        assert_eq!(small.bytes.len(), LARGE);
+        drop(large);
+        assert_eq!(second.await.unwrap().unwrap().bytes.len(), MOST);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_leaves_nothing_and_no_turn_taken() {
+        let turns = Semaphore::new(1);
+        assert!(read_in_turn(answer(MOST + 1), MOST, &turns).await.unwrap().is_none());
+        assert_eq!(turns.available_permits(), 1);
+        assert!(read(answer(MOST + 1), MOST).await.unwrap().is_none());
+        assert_eq!(read(answer(MOST), MOST).await.unwrap().unwrap().len(), MOST);
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! Redirects are not followed, answers are bounded in size and time, and what is not the answer that was asked for is a
 //! failure, never an empty queue. Where Azure asks for patience, the client remembers until when, for all its users, and
-//! every request is taken out of one [`budget`](super::budget): limits are per user of Azure, not per pool. May touch [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest
-//! of this edge.
+//! every request is taken out of one [`budget`](super::budget): limits are per user of Azure, not per pool. May touch
+//! [`pools`](crate::pools), [`metrics`](crate::metrics) and the rest of this edge.
 
 mod registrations;
 
@@ -19,6 +19,7 @@ use reqwest::{
 use secrecy::SecretString;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
+    sync::Semaphore,
     task::block_in_place,
     time::{Instant, sleep},
 };
@@ -59,6 +60,8 @@ pub struct Client {
     /// Until when Azure asks for patience.
     patience: Mutex<Option<Instant>>,
     budget: Mutex<Budget>,
+    /// One turn: see [`body`].
+    large_answers: Semaphore,
 }
 
 /// The parts of the interface, as the metrics call them.
@@ -84,7 +87,8 @@ impl Client {
         let http = organization.http_client(&base).map_err(bad)?;
         let sign_in = SignIn::new(&organization.credential, &http, &organization.name, clock, &metrics);
         let organization = Arc::clone(&organization.name);
-        Ok(Self { organization, base, sign_in, http, metrics, patience: Mutex::default(), budget: Mutex::default() })
+        let (patience, budget, large_answers) = (Mutex::default(), Mutex::default(), Semaphore::new(1));
+        Ok(Self { organization, base, sign_in, http, metrics, patience, budget, large_answers })
     }
 
     /// The organisation's name.
@@ -323,17 +327,19 @@ impl Client {
         }
         let is_html =
             response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-        let body = body::read(response, LARGEST_ANSWER).await.map_err(|error| request.unanswered(error))?;
+        let body = body::read_in_turn(response, LARGEST_ANSWER, &self.large_answers).await;
+        let body = body.map_err(|error| request.unanswered(error))?;
         let body = body.ok_or_else(|| request.too_large(LARGEST_ANSWER))?;
+        let bytes = &body.bytes;
 
-        let is_html = is_html || body.trim_ascii_start().starts_with(b"<");
+        let is_html = is_html || bytes.trim_ascii_start().starts_with(b"<");
         match class_of(status, is_html, patience.is_some()) {
             Some(class) => {
                 let class = if endpoint.is_absent(status) { FailureClass::NotFound } else { class };
-                let said = decode::refusal(&body).map(|said| with.hide(&said));
+                let said = decode::refusal(bytes).map(|said| with.hide(&said));
                 Err(request.refused(class, status, said.as_deref()))
             }
-            None => apart(|| read(&body)).map_err(|reason| request.misread(&with.hide(&reason.to_string()))),
+            None => apart(|| read(bytes)).map_err(|reason| request.misread(&with.hide(&reason.to_string()))),
         }
     }
 

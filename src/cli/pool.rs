@@ -1,14 +1,11 @@
 //! What the commands about one pool have in common: which pool, signed in as `serve` would be, and how a table is printed.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::Failed;
+use super::{Failed, put};
 use crate::{
     agent::Agent,
     app,
@@ -112,11 +109,7 @@ pub(super) fn print<R: Serialize, const N: usize>(
         Output::Json => serde_json::to_string_pretty(rows).expect("texts, numbers and times are JSON") + "\n",
         Output::Table => table(header, rows.iter().map(columns).collect()),
     };
-    // Whoever reads may have seen enough.
-    match io::stdout().write_all(told.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failed::Run(format!("can't print: {error}"))),
-        _ => Ok(()),
-    }
+    put(told.as_bytes())
 }
 
 fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {

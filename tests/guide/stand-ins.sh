@@ -1,4 +1,6 @@
+# shellcheck shell=bash
 # What .ci/guide has in place of Azure DevOps, Entra, and a cluster's nodes. To be sourced by it, inside its own network.
+# shellcheck disable=SC2154 # `place`, `root`, `programs` and `api_server` are whose who sources this.
 
 control=http://127.0.0.1:8081/_control
 
@@ -34,7 +36,7 @@ start_world() {
   certificate entra 127.0.0.1
   python3 "$root/tests/guide/entra.py" "$place" >"$place/entra.log" 2>&1 &
   start_api_server
-  "$root/$programs/kube-controller-manager" --leader-elect=false --authentication-skip-lookup --bind-address=127.0.0.1 \
+  "$programs/kube-controller-manager" --leader-elect=false --authentication-skip-lookup --bind-address=127.0.0.1 \
     --secure-port=0 --kubeconfig "$KUBECONFIG" \
     --controllers=job-controller,garbage-collector-controller,namespace-controller,ttl-after-finished-controller \
     >"$place/controllers.log" 2>&1 &
@@ -46,7 +48,7 @@ stand_in_keda() {
   mkdir "$place/keda"
   certificate keda/tls 127.0.0.1
   cp "$place/keda/tls.crt" "$place/keda/ca.crt"
-  KEDA_CLUSTER_OBJECT_NAMESPACE=keda POD_NAMESPACE=keda WATCH_NAMESPACE="" "$root/$programs/keda-operator" \
+  KEDA_CLUSTER_OBJECT_NAMESPACE=keda POD_NAMESPACE=keda WATCH_NAMESPACE="" "$programs/keda-operator" \
     --leader-elect=false --enable-apiservice-patching=false --enable-webhook-patching=false --health-probe-bind-address=0 \
     --enable-prometheus-metrics --metrics-bind-address=127.0.0.1:8082 --metrics-service-bind-address=127.0.0.1:9666 \
     --cert-dir "$place/keda" --kubeconfig "$KUBECONFIG" >"$place/keda.log" 2>&1 &

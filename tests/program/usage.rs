@@ -1,6 +1,6 @@
 //! What the program says when it can't start, and of itself.
 
-use std::{fs, net::TcpListener};
+use std::{fs, net::TcpListener, process::Command};
 
 use super::{program, stderr, stdout};
 
@@ -22,6 +22,43 @@ fn help_of_serve_is_the_manual_of_the_configuration() {
     {
         assert!(help.contains(word), "{word} is missing:\n{help}");
     }
+}
+
+#[test]
+fn the_version_is_the_packages_and_a_releases_names_its_commit() {
+    let version = stdout(&program(&["--version"]).output().unwrap());
+    let version = version.trim_end().strip_prefix(concat!("azp-scaler ", env!("CARGO_PKG_VERSION"))).unwrap();
+    let commit = version.strip_prefix(" (").and_then(|rest| rest.strip_suffix(')'));
+    assert!(version.is_empty() || commit.is_some_and(|commit| !commit.is_empty()), "{version}");
+}
+
+#[test]
+fn completions_are_what_a_shell_reads() {
+    let output = program(&["completions", "bash"]).output().unwrap();
+    assert!(output.status.success());
+    assert!(stdout(&output).contains("placeholder"), "{}", stdout(&output));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, &output.stdout).unwrap();
+    assert!(Command::new("bash").arg("-n").arg(file.path()).status().unwrap().success());
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    assert!(program(&["man", pages.to_str().unwrap()]).status().unwrap().success());
+    for (page, word) in
+        [("azp-scaler", "Exit codes"), ("azp-scaler-serve", "fresh_for"), ("azp-scaler-agents-clean", "yes")]
+    {
+        let text = fs::read_to_string(pages.join(format!("{page}.1"))).unwrap();
+        assert!(text.contains(word), "{page} says nothing of {word}:\n{text}");
+    }
+
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let output = program(&["man", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(file.to_str().unwrap()), "{}", stderr(&output));
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(crate) async fn every_published_object_is_taken(world: World) {
         }
     }
     // Those that there are for certain.
-    for kind in ["Certificate", "ClusterRole", "Deployment", "Role", "ScaledJob", "ServiceMonitor"] {
+    for kind in ["Certificate", "ClusterRole", "Deployment", "PrometheusRule", "Role", "ScaledJob", "ServiceMonitor"] {
         assert!(taken.contains(kind), "no {kind} among {taken:?}");
     }
     println!("  {} pieces with {taken:?}", published.len());

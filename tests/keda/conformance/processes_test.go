@@ -24,7 +24,7 @@ var freshFor = flag.Duration("fresh-for", 200*time.Millisecond, "fresh_for of th
 
 // binary is azp-scaler; a release unless told otherwise.
 func binary() string {
-	if path := os.Getenv("AZP_SCALER_BINARY"); path != "" {
+	if path := os.Getenv("AZP_SCALER"); path != "" {
 		return path
 	}
 	return "../../../target/release/azp-scaler"
@@ -52,7 +52,7 @@ func start(arguments, environment []string, stdout bool, ready func(line []byte)
 		return nil, err
 	}
 	if err := started.command.Start(); err != nil {
-		return nil, fmt.Errorf("%w: build it first, or set AZP_SCALER_BINARY", err)
+		return nil, fmt.Errorf("%w: build it first, or set AZP_SCALER", err)
 	}
 	isReady := make(chan struct{})
 	go started.listen(pipe, func(line []byte) bool {
