@@ -54,19 +54,13 @@ stand_in_keda() {
     --cert-dir "$place/keda" --kubeconfig "$KUBECONFIG" >"$place/keda.log" 2>&1 &
 }
 
-# The scaler's pod: the program, with what the Deployment mounts, and the rights of its service account.
+# The scaler's pod: the program with the Deployment's configuration, the rights of its service account, and its identity.
 stand_in_scaler() {
   local map config
   [ -z "${serving-}" ] || { kill "$serving"; wait "$serving" || true; }
   map=$(kubectl --namespace azp-scaler get deployment azp-scaler --output jsonpath='{.spec.template.spec.volumes[0].configMap.name}')
   config=$(kubectl --namespace azp-scaler get configmap "$map" --output json | jq --raw-output '.data | keys[0]')
-  kubectl --namespace azp-scaler get configmap "$map" --output json | jq --raw-output '.data[]' |
-    sed "s|/var/run/secrets/azp-scaler/0/credential|$place/secret|" >"$place/$config"
-  if kubectl --namespace azp-scaler get secret azp-token >"$place/serve.log" 2>&1; then
-    mkdir -p "$place/secret"
-    kubectl --namespace azp-scaler get secret azp-token --output json | jq --raw-output .data.token |
-      base64 --decode >"$place/secret/token"
-  fi
+  kubectl --namespace azp-scaler get configmap "$map" --output json | jq --raw-output '.data[]' >"$place/$config"
   kubeconfig "$api_server" "$(kubectl --namespace azp-scaler create token azp-scaler)" >"$place/kubeconfig-of-scaler"
   kubectl --namespace azp-scaler create token azp-scaler --audience api://AzureADTokenExchange >"$place/assertion"
   # What the webhook of Azure Workload Identity puts into a pod.
