@@ -88,11 +88,7 @@ impl Metrics {
         let gauge = |name, help, labels: &[&str]| gauge(&registry, name, help, labels);
         let float_gauge = |name, help, labels: &[&str]| float_gauge(&registry, name, help, labels);
         let counter = |name, help, labels: &[&str]| counter(&registry, name, help, labels);
-        let build_info = gauge(
-            "build_info",
-            "Always 1; the labels tell the version, and of a release the commit.",
-            &["version", "commit"],
-        );
+        let build_info = gauge("build_info", "Always 1; the labels tell the build.", &["version", "commit"]);
         build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("AZP_SCALER_COMMIT")]).set(1);
         Self {
             queued_jobs: gauge("queued_jobs", "Job requests that wait for an agent.", &POOL),
