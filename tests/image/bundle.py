@@ -1,7 +1,8 @@
-"""bundle.py POD ROOTFS SECCOMP JOB CGROUP2 BUNDLE
+"""bundle.py POD PREFLIGHT ROOTFS SECCOMP JOB CGROUP2 BUNDLE
 
 Makes a bundle for runc of what a kubelet would start: the container `agent` of a rendered ScaledJob, on a copy of the image's files,
 with the capabilities, seccomp profile, masked paths and user namespace that its security context says. AppArmor is left out.
+In it, a second bundle that differs in its command and volumes: BUNDLE/preflight, of the rendered Job of manifests/preflight.
 """
 import json
 import os
@@ -10,10 +11,20 @@ import sys
 
 import yaml
 
-pod, rootfs, seccomp, job, cgroup2, bundle = sys.argv[1:]
+pod, preflight, rootfs, seccomp, job, cgroup2, bundle = sys.argv[1:]
 with open(pod) as file:
     pod = yaml.safe_load(file)["spec"]["jobTargetRef"]["template"]["spec"]
+with open(preflight) as file:
+    preflight = yaml.safe_load(file)["spec"]["template"]["spec"]
 agent = next(container for container in pod["containers"] if container["name"] == "agent")
+(preflight_agent,) = preflight["containers"]
+# Where what a node must be able to do differs, the preflight tells of another variant.
+for key in ("hostUsers", "securityContext", "nodeSelector", "tolerations"):
+    if pod.get(key) != preflight.get(key):
+        sys.exit(f"the preflight's pod has another {key}")
+for key in ("image", "securityContext"):
+    if agent[key] != preflight_agent[key]:
+        sys.exit(f"the preflight's container has another {key}")
 context = {**pod["securityContext"], **agent["securityContext"]}
 privileged = context.get("privileged", False)
 own_users = pod.get("hostUsers") is False
@@ -63,11 +74,24 @@ mounts = [
     mount("/sys", "sysfs", *safe, "rw" if privileged else "ro"),
     mount("/sys/fs/cgroup", "bind", "rbind", "ro", *safe, source=cgroup2),
 ]
-for volume in agent["volumeMounts"]:
-    source = f"{bundle}/{volume['name']}"
-    os.mkdir(source)
-    os.chown(source, first + context["runAsUser"], first + context["fsGroup"])
-    mounts.append(mount(volume["mountPath"], "bind", "rbind", "rw", source=source))
+
+
+def volumes(container, folder):
+    for volume in container["volumeMounts"]:
+        source = f"{folder}/{volume['name']}"
+        os.mkdir(source)
+        os.chown(source, first + context["runAsUser"], first + context["fsGroup"])
+        yield mount(volume["mountPath"], "bind", "rbind", "rw", source=source)
+
+
+agent_volumes = list(volumes(agent, bundle))
+os.mkdir(f"{bundle}/preflight")
+preflight_volumes = list(volumes(preflight_agent, f"{bundle}/preflight"))
+# As a kubelet gives it to whoever the container runs as.
+message = f"{bundle}/preflight/message"
+open(message, "w").close()
+os.chmod(message, 0o666)
+preflight_volumes.append(mount("/dev/termination-log", "bind", "rbind", "rw", source=message))
 subprocess.run(["cp", "/bin/busybox", "/usr/bin/docker-registry", job, f"{bundle}/work"], check=True)
 
 linux = {"namespaces": [{"type": kind} for kind in ("pid", "mount", "ipc", "uts", "network")]}
@@ -94,6 +118,17 @@ process = {
     "capabilities": {kind: capabilities for kind in ("bounding", "effective", "permitted")},
     "noNewPrivileges": not context.get("allowPrivilegeEscalation", True),
 }
-with open(f"{bundle}/config.json", "w") as file:
-    config = {"ociVersion": "1.0.2", "hostname": "agent", "root": {"path": root}, "mounts": mounts, "linux": linux, "process": process}
-    json.dump(config, file, indent=1)
+for folder, volumes_there, command in (
+    (bundle, agent_volumes, process["args"]),
+    (f"{bundle}/preflight", preflight_volumes, preflight_agent["command"] + preflight_agent["args"]),
+):
+    config = {
+        "ociVersion": "1.0.2",
+        "hostname": "agent",
+        "root": {"path": root},
+        "mounts": mounts + volumes_there,
+        "linux": linux,
+        "process": {**process, "args": command},
+    }
+    with open(f"{folder}/config.json", "w") as file:
+        json.dump(config, file, indent=1)
