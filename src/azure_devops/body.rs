@@ -30,6 +30,8 @@ pub(super) async fn read_in_turn(
         return Ok(Some(Body { bytes, _turn: None }));
     }
     let turn = turns.acquire().await.ok();
+    // At once: an allocator that is asked for ever larger pieces keeps some of them. What is not written to takes no memory.
+    bytes.reserve_exact(most);
     Ok(append(&mut response, most, &mut bytes).await?.then_some(Body { bytes, _turn: turn }))
 }
 
