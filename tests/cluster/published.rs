@@ -55,9 +55,10 @@ impl Published {
 /// All of them.
 pub(crate) fn all() -> Vec<Published> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // The chart's own files are no manifests yet.
-    let chart = root.join("manifests/chart");
-    let plain = files(&root.join("manifests"), "yaml").into_iter().filter(|path| !path.starts_with(&chart));
+    // A chart's own files are no manifests yet, and pipelines are not Kubernetes'.
+    let others = ["manifests/chart", "manifests/pipelines"].map(|folder| root.join(folder));
+    let is_plain = |path: &PathBuf| !others.iter().any(|folder| path.starts_with(folder));
+    let plain = files(&root.join("manifests"), "yaml").into_iter().filter(is_plain);
     let manifests = plain.map(|path| {
         if path.ends_with(KUSTOMIZATION) {
             return Published::rendered(name(root, &path), &path);
