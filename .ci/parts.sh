@@ -9,7 +9,7 @@ trap 'rm -f "$log"' EXIT
 part() {
   local name=$1 start=$SECONDS
   shift
-  printf '\n==== %s: %s\n' "$name" "$*"
+  printf '\n==== %s: %s\n' "$name" "${shown-$*}"
   if "$@" 2>&1 | tee -a "$log"; then
     results+=("ok")
   else
@@ -18,6 +18,33 @@ part() {
   fi
   names+=("$name")
   seconds+=($((SECONDS - start)))
+}
+
+declare -A begun=()
+
+# begin NAME COMMAND...: starts a command that mostly waits, beside the parts that follow.
+begin() {
+  local name=$1 said
+  shift
+  said=$(mktemp)
+  "$@" >"$said" 2>&1 &
+  begun[$name]="$! $SECONDS $said $*"
+}
+
+# end NAME: waits for what was begun, and makes it a part.
+end() {
+  local pid start said command code=0
+  read -r pid start said command <<<"${begun[$1]}"
+  wait "$pid" || code=$?
+  shown=$command part "$1" replay "$said" "$code"
+  seconds[-1]=$((SECONDS - start))
+}
+
+# replay FILE CODE: what a command has said, and how it ended.
+replay() {
+  cat "$1"
+  rm "$1"
+  return "$2"
 }
 
 # skip NAME WHY: says loudly what was not checked.
