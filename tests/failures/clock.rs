@@ -3,7 +3,7 @@
 //! Paused time jumps to the next timer whenever a runtime waits, for a socket, too: half an exchange can take seconds then.
 //! While a blocking task runs it does not, so one runs all the time, and the clock is moved by hand.
 
-use std::{convert::Infallible, sync::mpsc, thread, time::Duration};
+use std::{cell::Cell, convert::Infallible, sync::mpsc, thread, time::Duration};
 
 use azp_scaler::pools::Directory as _;
 use tokio::{task::spawn_blocking, time::advance};
@@ -23,18 +23,22 @@ pub(crate) fn stand_still() -> Still {
 }
 
 /// Moves time for as long as this is polled. It stands still while a round of requests is under way: for long, but
-/// not at all where they may hang.
-pub(crate) async fn tick(scaler: &Scaler, may_hang: bool) -> Infallible {
-    let patience = if may_hang { 0 } else { 1_000 };
+/// not at all where they may hang. While only a question is, which may wait for time, it does so for a moment.
+pub(crate) async fn tick(scaler: &Scaler, question: &Cell<bool>, may_hang: bool) -> Infallible {
     let mut stood_for = 0;
     loop {
         spawn_blocking(|| thread::sleep(REAL_STEP)).await.unwrap();
         let desks = scaler.azure_devops.desks();
         let asks = desks.iter().any(|desk| desk.look().borrow().asking_since.is_some());
-        if asks && stood_for < patience {
+        let patience = match (may_hang, asks, question.get()) {
+            (true, ..) | (_, false, false) => 0,
+            (_, true, _) => 1_000,
+            (_, false, true) => 50,
+        };
+        if stood_for < patience {
             stood_for += 1;
         } else {
-            stood_for = if asks { stood_for } else { 0 };
+            stood_for = if patience > 0 { stood_for } else { 0 };
             advance(STEP).await;
         }
     }

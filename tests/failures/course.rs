@@ -1,6 +1,7 @@
 //! The course of one outage: KEDA polls every second, before it, in it and after it.
 
 use std::{
+    cell::Cell,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -95,25 +96,36 @@ pub(crate) async fn observe(
     mends: impl AsyncFnOnce(),
 ) -> Course {
     let _still = stand_still();
+    let under_way = Cell::new(false);
     tokio::select! {
-        course = watch(scaler, fails, mends) => course,
-        never = tick(scaler, may_hang) => match never {},
+        course = watch(scaler, &under_way, fails, mends) => course,
+        never = tick(scaler, &under_way, may_hang) => match never {},
     }
 }
 
-async fn watch(scaler: &Scaler, fails: impl AsyncFnOnce(), mends: impl AsyncFnOnce()) -> Course {
+async fn watch(
+    scaler: &Scaler,
+    under_way: &Cell<bool>,
+    fails: impl AsyncFnOnce(),
+    mends: impl AsyncFnOnce(),
+) -> Course {
+    under_way.set(true);
     assert_eq!(scaler.value().await.unwrap(), 1, "all is well before");
     fails().await;
+    under_way.set(false);
     let (began, before) = (Instant::now(), outcomes(scaler));
     let rounds = Rounds::watch(scaler);
     let (mut error, mut bridged): (Option<Status>, u64) = (None, 0);
     let refused = || scaler.ended(FailureClass::NotSignedIn.label());
     let (mut refusals, mut refused_at) = (refused(), Vec::new());
     for second in 1..=OUTAGE {
-        // Between the seconds, at which things change.
-        sleep_until(began + Duration::from_millis(second * 1_000 - 500)).await;
+        // Between the seconds, at which things change, and from the third on not whole seconds after the first round either.
+        let early = if second < 3 { 500 } else { 350 };
+        sleep_until(began + Duration::from_millis(second * 1_000 - early)).await;
         let asked = Instant::now();
+        under_way.set(true);
         let answer = scaler.value().await;
+        under_way.set(false);
         assert!(asked.elapsed() <= Duration::from_secs(5), "an answer took {:?}", asked.elapsed());
         if refused() > refusals {
             refusals = refused();
