@@ -22,6 +22,10 @@ use super::{Failed, settings::Settings};
 /// In the shared directory.
 const READY: &str = "ready";
 const NOT_YET: &str = ".not-yet";
+/// Why there will be no registration.
+const FAILED: &str = "failed";
+/// The environment in which `config.sh` ran: the sidecar's, which is not the job's.
+const NOT_SHARED: [&str; 2] = [".env", ".path"];
 /// What the agent says of itself.
 const AGENT: &str = ".agent";
 /// How often the shared directory is looked at.
@@ -78,6 +82,19 @@ pub(crate) fn with_secret<'a>(files: &'a [PathBuf], secret: &SecretString) -> io
     Ok(None)
 }
 
+/// Tells the other container that there will be no registration, and why.
+pub(crate) fn tell_failure(registration: &Path, why: &str) -> io::Result<()> {
+    let not_yet = registration.join(NOT_YET.to_owned() + FAILED);
+    fs::write(&not_yet, why)?;
+    fs::rename(not_yet, registration.join(FAILED))
+}
+
+/// A sidecar that was started again may do better.
+pub(crate) fn forget_failure(registration: &Path) {
+    // There is hardly ever one, and the worst that comes of one that stays is another pod.
+    let _ = fs::remove_file(registration.join(FAILED));
+}
+
 /// Shares files.
 pub(crate) fn share(files: &[PathBuf], registration: &Path) -> io::Result<()> {
     let (not_yet, ready) = (registration.join(NOT_YET), registration.join(READY));
@@ -88,12 +105,12 @@ pub(crate) fn share(files: &[PathBuf], registration: &Path) -> io::Result<()> {
         }
     }
     fs::create_dir(&not_yet)?;
-    copy(files, &not_yet)?;
+    copy(files.iter().filter(|file| !NOT_SHARED.iter().any(|name| file.ends_with(name))), &not_yet)?;
     fs::rename(not_yet, ready)
 }
 
 /// Copies files with their permissions; nothing half copied survives the machine.
-fn copy(files: &[PathBuf], to: &Path) -> io::Result<()> {
+fn copy<'a>(files: impl IntoIterator<Item = &'a PathBuf>, to: &Path) -> io::Result<()> {
     for file in files {
         let target = to.join(file.file_name().unwrap_or_default());
         fs::copy(file, &target)?;
@@ -109,8 +126,12 @@ pub(crate) async fn wait_and_take(settings: &Settings, stop: &CancellationToken)
     tracing::info!(directory = %settings.registration.display(), "waiting for the registration");
     let there = async {
         while !ready.is_dir() {
+            if let Ok(why) = fs::read_to_string(settings.registration.join(FAILED)) {
+                return Err(Failed::Run(format!("the sidecar (`azp-agent register`) has failed: {why}")));
+            }
             sleep(LOOK).await;
         }
+        Ok(())
     };
     let by = Instant::now() + settings.times.register;
     let waited = tokio::select! {
@@ -127,7 +148,7 @@ pub(crate) async fn wait_and_take(settings: &Settings, stop: &CancellationToken)
             settings.registration.display(),
             settings.times.register
         ))
-    })?;
+    })??;
     let taken = names(&ready).and_then(|names| {
         let files: Vec<PathBuf> = names.into_iter().map(|name| ready.join(name)).collect();
         copy(&files, &settings.directory)
@@ -153,18 +174,23 @@ mod tests {
         let write = |name: &str, text: &str| fs::write(agent.path().join(name), text).unwrap();
         write(".pristine", "");
         let pristine = Pristine::of(agent.path()).unwrap();
-        for (name, text) in [(".agent", "\u{feff}{\"agentId\":7,\"agentName\":\"pod\",\"poolId\":1}"), ("svc.sh", "")] {
-            write(name, text);
-        }
+        write(".agent", "\u{feff}{\"agentId\":7,\"agentName\":\"pod\",\"poolId\":1}");
+        write("svc.sh", "");
         fs::create_dir(agent.path().join(".folder")).unwrap();
         let made = pristine.made(agent.path()).unwrap();
         assert_eq!(made, [agent.path().join(".agent")]);
+        write(".env", "VSTS_HTTP_PROXY_PASSWORD=hidden");
+        let made = pristine.made(agent.path()).unwrap();
         assert!(shared(registration.path()).is_none());
         for _ in 0..2 {
             share(&made, registration.path()).unwrap();
             assert_eq!(shared(registration.path()).unwrap().agent_id, 7);
         }
         assert_eq!(names(registration.path()).unwrap().len(), 1, "nothing half written is left");
+        assert!(
+            names(&registration.path().join(READY)).unwrap().into_iter().eq([".agent"]),
+            "nor the sidecar's environment"
+        );
     }
 
     #[test]

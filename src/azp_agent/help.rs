@@ -21,7 +21,8 @@ Settings, all from the environment:
   AZP_TOKEN       the token itself, instead of a file
   AZP_AGENT_CREDENTIAL
                   workload_identity or managed_identity, instead of a token;
-                  AZURE_CLIENT_ID where the machine has several identities
+                  AZURE_CLIENT_ID where the machine has several identities; a
+                  job can sign in with a managed identity, too
   AZP_POOL        the pool's name (Default)
   AZP_AGENT_NAME  the agent's name (the host's, which is the pod's); an agent of
                   that name is replaced
@@ -36,14 +37,16 @@ Settings, all from the environment:
   AZP_AGENT_IDLE_TIMEOUT            how long it waits for a job (30m)
   AZP_AGENT_EXIT_TIMEOUT            until it exits, after its job or when told to;
                                     then it is killed (1m)
-  AZP_AGENT_REMOVE_TIMEOUT          until its registration is removed (2m)
+  AZP_AGENT_REMOVE_TIMEOUT          until its registration is removed (15m)
 
-  HTTPS_PROXY, NO_PROXY   the proxy
-  VSO_AGENT_IGNORE        variables that are no capabilities; AZP_… and those of
-                          Kubernetes' services are added
+  HTTPS_PROXY, NO_PROXY   the proxy; VSTS_HTTP_PROXY for the agent itself
+  VSO_AGENT_IGNORE        variables that are no capabilities; AZP_…, those of the
+                          proxy and of Kubernetes' services are added
   RUST_LOG                the log's level (info)
 
 SIGTERM: an idle agent is stopped at once, a busy one after its job.
+
+A sidecar that can't register tells the container of the job why, and waits.
 
 Exit codes: 0 done: a job has run, none came in time, or it was asked to end;
 1 failed; 2 wrong usage or configuration.";

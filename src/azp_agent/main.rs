@@ -62,6 +62,13 @@ enum Failed {
     Run(String),
 }
 
+impl Failed {
+    fn message(&self) -> &str {
+        let (Self::Usage(message) | Self::Run(message)) = self;
+        message
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mode = match cli.command {
@@ -76,15 +83,10 @@ fn main() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the last words of a program that failed")]
 fn end(failed: &Failed) -> ExitCode {
+    eprintln!("{}", failed.message());
     match failed {
-        Failed::Usage(message) => {
-            eprintln!("{message}");
-            ExitCode::from(2)
-        }
-        Failed::Run(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
+        Failed::Usage(_) => ExitCode::from(2),
+        Failed::Run(_) => ExitCode::FAILURE,
     }
 }
 
@@ -95,25 +97,44 @@ fn start(mode: Mode) -> Result<(), Failed> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(system)?;
     // A worker whose listener has crashed stays in sight.
     set_child_subreaper(Some(rustix::process::getpid())).map_err(system)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failed::Run(format!("can't start: {error}")))?;
+    runtime.block_on(async {
+        let stop = stop()?;
+        let served = serve(mode, &stop).await;
+        if let (Mode::Register, Err(failed)) = (mode, &served) {
+            rest(failed, &stop).await;
+        }
+        served
+    })
+}
+
+async fn serve(mode: Mode, stop: &CancellationToken) -> Result<(), Failed> {
+    if mode == Mode::Register {
+        files::forget_failure(&settings::registration());
+    }
     let settings = Settings::read(mode, environment().collect()).map_err(|faults| Failed::Usage(faults.join("\n")))?;
     telemetry::start(LogFormat::Text, env::var("RUST_LOG").ok().as_deref())
         .map_err(|fault| Failed::Usage(fault.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failed::Run(format!("can't start: {error}")))?;
-    runtime.block_on(serve(mode, &settings))
-}
-
-async fn serve(mode: Mode, settings: &Settings) -> Result<(), Failed> {
-    let stop = stop()?;
-    match (mode, Registrar::new(settings)?) {
-        (Mode::Register, Some(registrar)) => register(&registrar, &stop).await,
-        (Mode::Run, Some(registrar)) => alone(&registrar, settings, &stop).await,
+    match (mode, Registrar::new(&settings)?) {
+        (Mode::Register, Some(registrar)) => register(&registrar, stop).await,
+        (Mode::Run, Some(registrar)) => alone(&registrar, &settings, stop).await,
         (_, None) => {
-            if files::wait_and_take(settings, &stop).await? {
-                supervision::run(settings, &stop).await?;
+            if files::wait_and_take(&settings, stop).await? {
+                supervision::run(&settings, stop).await?;
             }
             Ok(())
         }
+    }
+}
+
+/// What a sidecar does that has failed: it tells the container of the job, which ends the pod, and waits for that. If it ended
+/// it would be started again and again, and each time show a credential that is refused; and a sidecar that ends at
+/// once keeps the other container from being started at all.
+async fn rest(failed: &Failed, stop: &CancellationToken) {
+    if !stop.is_cancelled() && files::tell_failure(&settings::registration(), failed.message()).is_ok() {
+        end(failed);
+        stop.cancelled().await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod reader;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, env, fs, path::PathBuf, time::Duration};
 
 use azp_scaler::azure_devops::organization::Organization;
 
@@ -18,7 +18,7 @@ const KNOWN: [&str; 16] = [
     "AZP_AGENT_NAME",
     "AZP_WORK",
     "AZP_AGENT_DIRECTORY",
-    "AZP_AGENT_REGISTRATION_DIRECTORY",
+    REGISTRATION.0,
     "AZP_AGENT_CERTIFICATE_AUTHORITY",
     "AZP_AGENT_ALLOW_PLAIN_HTTP",
     "AZP_AGENT_REGISTER_TIMEOUT",
@@ -29,6 +29,14 @@ const KNOWN: [&str; 16] = [
 ];
 /// A name this near to a known one is a slip. Others that begin like ours are the agent's own switches.
 const SLIP: usize = 2;
+
+/// What both containers mount, and where.
+const REGISTRATION: (&str, &str) = ("AZP_AGENT_REGISTRATION_DIRECTORY", "/azp/registration");
+
+/// The directory that both containers share, whatever else may be wrong.
+pub(crate) fn registration() -> PathBuf {
+    env::var_os(REGISTRATION.0).unwrap_or_else(|| REGISTRATION.1.into()).into()
+}
 
 /// What the program is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +91,13 @@ impl Settings {
             }),
             work: reader.text("AZP_WORK").unwrap_or_else(|| "_work".to_owned()),
             directory: reader.path("AZP_AGENT_DIRECTORY", "/azp/agent"),
-            registration: reader.path("AZP_AGENT_REGISTRATION_DIRECTORY", "/azp/registration"),
+            registration: reader.path(REGISTRATION.0, REGISTRATION.1),
             times: Times {
                 register: reader.duration("AZP_AGENT_REGISTER_TIMEOUT", Duration::from_mins(5)),
                 start: reader.duration("AZP_AGENT_START_TIMEOUT", Duration::from_mins(5)),
                 idle: reader.duration("AZP_AGENT_IDLE_TIMEOUT", Duration::from_mins(30)),
                 exit: reader.duration("AZP_AGENT_EXIT_TIMEOUT", Duration::from_mins(1)),
-                remove: reader.duration("AZP_AGENT_REMOVE_TIMEOUT", Duration::from_mins(2)),
+                remove: reader.duration("AZP_AGENT_REMOVE_TIMEOUT", Duration::from_mins(15)),
             },
         };
         let folder = |path: &PathBuf, variable: &str, mend: &str| {
@@ -100,7 +108,7 @@ impl Settings {
         if mode == Mode::Register || settings.organization.is_none() {
             let shared = "mount one volume there in this container and in that of the sidecar (`azp-agent register`), or, \
                           without a sidecar, give this one AZP_URL and AZP_TOKEN_FILE";
-            reader.faults.extend(folder(&settings.registration, "AZP_AGENT_REGISTRATION_DIRECTORY", shared));
+            reader.faults.extend(folder(&settings.registration, REGISTRATION.0, shared));
         }
         if reader.faults.is_empty() { Ok(settings) } else { Err(reader.faults) }
     }

@@ -41,6 +41,8 @@ struct Watched<'a> {
     watch: Watch,
     /// Why it is being ended, and until when it may take to.
     ending: Option<(End, Instant)>,
+    /// Whether it was given a job in that moment.
+    cut_off: bool,
 }
 
 /// Runs one job, unless the program is asked to end already.
@@ -73,7 +75,7 @@ impl<'a> Watched<'a> {
             Failed::Run(format!("`{}` can't be started ({error}): {mend}", program.display()))
         })?;
         tracing::info!("the listener is started");
-        Ok(Self { settings, script, watch: Watch::new(settings.times, Instant::now()), ending: None })
+        Ok(Self { settings, script, watch: Watch::new(settings.times, Instant::now()), ending: None, cut_off: false })
     }
 
     async fn run(mut self, stop: &CancellationToken) -> Result<Outcome, Failed> {
@@ -84,7 +86,13 @@ impl<'a> Watched<'a> {
             tokio::select! {
                 event = self.script.next() => match event.map_err(|error| lost(&error))? {
                     Event::Ended(status) => break status,
-                    Event::Line(line) => self.hear(&line),
+                    Event::Line(line) => {
+                        self.hear(&line);
+                        // Another job may come at any moment.
+                        if self.watch.listens_again() {
+                            self.look(asked);
+                        }
+                    }
                 },
                 () = stop.cancelled(), if !asked => {
                     asked = true;
@@ -123,6 +131,7 @@ impl<'a> Watched<'a> {
                     self.ending = Some((end, now + self.settings.times.exit));
                 }
             }
+            Some(_) if busy && !self.cut_off => self.cut_off = true,
             Some((_, by)) if now >= by => {
                 tracing::warn!("the listener has not ended within {:?}, and is killed", self.settings.times.exit);
                 self.script.kill();
@@ -156,10 +165,16 @@ impl<'a> Watched<'a> {
         let times = self.settings.times;
         let said = self.script.last_words();
         match (self.ending, self.watch.had_job(), status.code()) {
+            (Some((End::Asked | End::NoJob | End::ListensAgain, _)), ..) if self.cut_off => tracing::warn!(
+                "a job came in the moment in which the listener was told to end, so Azure Pipelines has cancelled it: run it again"
+            ),
             (Some((End::Asked, _)), ..) => tracing::info!("ended as asked: it had no job"),
             (Some((End::NoJob, _)), ..) => tracing::info!("ended: no job came within {:?}", times.idle),
             (Some((End::Hangs, _)), ..) => {
                 tracing::warn!("the job is over, but the listener did not exit within {:?}: it was ended", times.exit);
+            }
+            (Some((End::ListensAgain, _)), ..) => {
+                tracing::info!("the job is over; the agent has updated itself, and was ended before it took another");
             }
             (Some((End::NotListening, _)), ..) => {
                 return Err(Failed::Run(format!(

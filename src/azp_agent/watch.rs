@@ -17,6 +17,8 @@ pub(crate) enum End {
     NoJob,
     /// Its job is over, and it does not exit.
     Hangs,
+    /// Its job is over, and it listens for another: `run.sh` starts it again when it has updated itself.
+    ListensAgain,
 }
 
 /// What is known of one listener.
@@ -27,22 +29,29 @@ pub(crate) struct Watch {
     listens_since: Option<Instant>,
     /// When a job was last seen.
     job_seen: Option<Instant>,
+    listens_again: bool,
 }
 
 impl Watch {
     pub(crate) fn new(times: Times, now: Instant) -> Self {
-        Self { times, began: now, listens_since: None, job_seen: None }
+        Self { times, began: now, listens_since: None, job_seen: None, listens_again: false }
     }
 
     /// It has said something.
     pub(crate) fn hears(&mut self, line: &str, now: Instant) {
         if line.contains("Listening for Jobs") {
             self.listens_since.get_or_insert(now);
+            self.listens_again |= self.had_job();
         }
         // Its worker comes a moment later.
         if line.contains("Running job") {
             self.job_seen.get_or_insert(now);
         }
+    }
+
+    /// Whether it listens for another job after its own.
+    pub(crate) fn listens_again(&self) -> bool {
+        self.listens_again
     }
 
     /// Whether it has had a job.
@@ -55,6 +64,9 @@ impl Watch {
         if busy {
             self.job_seen = Some(now);
             return None;
+        }
+        if self.listens_again {
+            return Some(End::ListensAgain);
         }
         if let Some(seen) = self.job_seen {
             return (now >= seen + self.times.exit).then_some(End::Hangs);
@@ -114,6 +126,13 @@ mod tests {
         check(&[LISTENS], &[(2, true), (10_000, true)], 3, None);
         check(&[LISTENS], &[(2, true), (6, false), (7, false)], NEVER, Some(End::Hangs));
         check(&[LISTENS], &[(2, true), (6, true), (7, false), (10, false)], NEVER, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_its_job_it_listens_for_no_other() {
+        let again = (4, LISTENS.1);
+        check(&[LISTENS, RUNS, again], &[(3, true), (4, false)], NEVER, Some(End::ListensAgain));
+        check(&[LISTENS, (2, LISTENS.1)], &[(3, false)], NEVER, None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -74,7 +74,11 @@ impl Request<'_> {
         };
         let mend = match class {
             _ if self.manages && status == StatusCode::CONFLICT => {
-                "another agent has that name, or this one has a job: look at the pool's agents".to_owned()
+                "another agent has that name: look at the pool's agents".to_owned()
+            }
+            _ if self.manages && status == StatusCode::BAD_REQUEST => {
+                "an agent that is to be removed may still have a job, until Azure DevOps gives that up some 10 minutes after it lost sight of the agent"
+                    .to_owned()
             }
             FailureClass::NotSignedIn if self.manages => {
                 format!("{}; this needs the scope {scope}", credential.mend())

@@ -1,6 +1,7 @@
 //! One process of `azp-agent`, its log, and the signals that it gets.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read},
     path::Path,
     process::{Child, Command, Stdio},
@@ -87,6 +88,23 @@ impl Program {
     pub(crate) async fn ends_with(self, code: i32) -> String {
         let (ended, log) = self.ends().await;
         assert_eq!(ended, Some(code), "{log}");
+        log
+    }
+
+    /// Waits until a sidecar has told the other container that it has failed, and lets it end with this exit code: all it said,
+    /// which is what it told, too.
+    pub(crate) async fn fails_with(self, stub: &Stub, code: i32) -> String {
+        let file = stub.path("registration/failed");
+        let told = async {
+            while !file.exists() {
+                tokio::task::yield_now().await;
+            }
+            fs::read_to_string(&file).unwrap()
+        };
+        let told = timeout(SOON, told).await.unwrap_or_else(|_| panic!("it does not fail:\n{}", self.log));
+        self.signal("TERM");
+        let log = self.ends_with(code).await;
+        assert!(!told.is_empty() && log.contains(&told), "told {told}\nsaid {log}");
         log
     }
 }

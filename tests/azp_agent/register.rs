@@ -88,7 +88,7 @@ async fn what_a_crashed_config_left_behind_is_removed() {
     stub.behave(&["config-dies-after"]);
     let sidecar = world.register(&stub, &[("AZP_AGENT_REGISTER_TIMEOUT", "500ms")]);
     stub.event("config").await;
-    let log = sidecar.ends_with(1).await;
+    let log = sidecar.fails_with(&stub, 1).await;
     assert!(log.contains("signal: 9"), "{log}");
     assert!(world.agents().await.is_empty());
     assert!(!stub.path("registration/ready").exists());
@@ -98,10 +98,21 @@ async fn what_a_crashed_config_left_behind_is_removed() {
 async fn a_refused_token_and_a_missing_pool_are_told_before_config_runs() {
     let (world, mut stub) = (World::start().await, Stub::new());
     for (variable, value, word) in [("AZP_TOKEN", "a-wrong-token", "token"), ("AZP_POOL", "windows", "`windows`")] {
-        let log = world.register(&stub, &[(variable, value)]).ends_with(1).await;
+        let log = world.register(&stub, &[(variable, value)]).fails_with(&stub, 1).await;
         assert!(log.contains(word) && log.contains("read & manage") && !log.contains("a-wrong-token"), "{log}");
+        fs::remove_file(stub.path("registration/failed")).unwrap();
     }
     stub.is_quiet().await;
+}
+
+#[tokio::test]
+async fn started_again_after_a_failure_it_does_better() {
+    let (world, mut stub) = (World::start().await, Stub::new());
+    fs::write(stub.path("registration/failed"), "the token is refused").unwrap();
+    let mut sidecar = world.register(&stub, &[]);
+    stub.event("config").await;
+    sidecar.says(" registered ").await;
+    assert!(!stub.path("registration/failed").exists());
 }
 
 #[tokio::test]
@@ -157,7 +168,7 @@ async fn files_that_hold_the_token_are_not_shared() {
     stub.behave(&["config-leaks"]);
     let sidecar = world.register(&stub, &[]);
     stub.event("config").await;
-    let log = sidecar.ends_with(1).await;
+    let log = sidecar.fails_with(&stub, 1).await;
     assert!(log.contains(".credentials`, which the job could read"), "{log}");
     assert!(!stub.path("registration/ready").exists());
     assert!(world.agents().await.is_empty(), "and the agent is removed again");

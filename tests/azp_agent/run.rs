@@ -51,6 +51,24 @@ async fn a_registration_that_never_comes_is_told() {
 }
 
 #[tokio::test]
+async fn a_sidecar_that_has_failed_ends_it_at_once() {
+    let stub = Stub::new();
+    fs::write(stub.path("registration/failed"), "the token is refused").unwrap();
+    let program = Program::start(&mut command(&stub, "container", "run"));
+    check(program, 1, "the sidecar (`azp-agent register`) has failed: the token is refused").await;
+}
+
+#[tokio::test]
+async fn a_listener_that_updates_itself_after_its_job_takes_no_other() {
+    let mut stub = Stub::new();
+    stub.behave(&["updates"]);
+    let (program, _) = start(&mut stub, &[]).await;
+    stub.begin_job().await;
+    stub.end_job().await;
+    check(program, 0, "before it took another").await;
+}
+
+#[tokio::test]
 async fn an_idle_listener_is_stopped_at_once() {
     let mut stub = Stub::new();
     let (program, _) = start(&mut stub, &[]).await;
