@@ -12,7 +12,7 @@
 mod folding;
 
 use self::folding::equal_fold;
-use crate::{capability::CapabilitySet, demand::DemandSet, snapshot::Snapshot};
+use crate::{capability::CapabilitySet, demand::DemandSet, job_request::JobRequest, snapshot::Snapshot};
 
 /// What the built-in scaler's metadata say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,26 @@ impl Builtin {
     /// count.
     #[must_use]
     pub fn count(&self, snapshot: &Snapshot) -> u32 {
-        let agrees: Box<dyn Fn(&DemandSet) -> bool> = match &self.parent {
+        // Thousands of jobs have a few hundred demand sets between them.
+        let agreeing: Vec<bool> = snapshot.demand_sets.iter().map(self.agreement(snapshot)).collect();
+        let counted = snapshot.jobs.iter().filter(|job| self.looks_at(job) && agreeing[job.demands as usize]);
+        u32::try_from(counted.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a job is among those.
+    #[must_use]
+    pub fn counts(&self, snapshot: &Snapshot, job: &JobRequest) -> bool {
+        self.looks_at(job) && self.agreement(snapshot)(snapshot.demands_of(job))
+    }
+
+    /// Whether a job counts, if its demands agree.
+    fn looks_at(&self, job: &JobRequest) -> bool {
+        (self.counts_in_flight || !job.received) && (self.parent.is_none() || job.lists_matched_agents)
+    }
+
+    /// Which demands agree.
+    fn agreement<'a>(&'a self, snapshot: &'a Snapshot) -> Box<dyn Fn(&DemandSet) -> bool + 'a> {
+        match &self.parent {
             Some(parent) => {
                 let agent = snapshot.agents.iter().find(|agent| agent.name.as_str() == parent);
                 Box::new(move |set| agent.is_some_and(|agent| is_matched(&agent.capabilities, set)))
@@ -79,15 +98,7 @@ impl Builtin {
                 let listed: Vec<&str> = self.demands.split(',').filter(is_compared).collect();
                 Box::new(move |set| self.agrees(set, &listed))
             }
-        };
-        // Thousands of jobs have a few hundred demand sets between them.
-        let agreeing: Vec<bool> = snapshot.demand_sets.iter().map(agrees).collect();
-        let counted = snapshot.jobs.iter().filter(|job| {
-            (self.counts_in_flight || !job.received)
-                && (self.parent.is_none() || job.lists_matched_agents)
-                && agreeing[job.demands as usize]
-        });
-        u32::try_from(counted.count()).unwrap_or(u32::MAX)
+        }
     }
 
     /// Whether a job's demands agree with those listed, by counting equal pairs: a demand that stands twice on one side

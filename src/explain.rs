@@ -2,12 +2,15 @@
 //!
 //! Pure. Knows [`decision`](crate::decision) and what it points to.
 
+mod elsewhere;
+
 use jiff::Timestamp;
 
+use self::elsewhere::Server;
+pub use self::elsewhere::served_elsewhere;
 use crate::{
-    caseless::Caseless,
     cluster_view::Trouble,
-    decision::{AgentStanding, AgentState, Decision, ParallelJobs, Placement, Starts, TriggerDecision},
+    decision::{Decision, ParallelJobs, Placement, Starts, TriggerDecision},
     demand::{Demand, DemandSet},
     job_request::JobRequest,
     trigger::{JobsWithoutDemands, ScaledJobId, Strategy, Trigger},
@@ -80,10 +83,14 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
         ),
         Placement::Settling { trigger } => (settles(decision, trigger, now), Vec::new()),
         Placement::Unmatched => (
-            match static_agent(decision, demands) {
-                Some((name, state)) => {
+            match elsewhere::server(decision, job) {
+                Some(Server::Agent(name, state)) => {
                     format!("no ScaledJob offers what it demands; it waits for agent `{name}`, which is {state}")
                 }
+                Some(Server::Builtin(name)) => format!(
+                    "no ScaledJob among which jobs are shared out offers what it demands; {name} counts it as KEDA's built-in \
+                     scaler does (`matching: builtin`), and starts agents by that number"
+                ),
                 None if decision.triggers.iter().any(|trigger| offers_all(trigger, demands)) => {
                     "no ScaledJob takes it, though one offers what it demands: see below what keeps it".to_owned()
                 }
@@ -212,6 +219,9 @@ fn standing(decision: &Decision, trigger: &TriggerDecision, demands: &DemandSet)
     if let Err(refusal) = &trigger.answer {
         return format!("{name} takes no jobs: {refusal}");
     }
+    if trigger.trigger.builtin.is_some() {
+        return format!("{name} takes no part in sharing out jobs (`matching: builtin`)");
+    }
     let mut lacks: Vec<String> =
         trigger.trigger.lacks(&trigger.capabilities, demands).map(|demand| lack(trigger, demand)).collect();
     lacks.sort();
@@ -254,19 +264,12 @@ fn lack(trigger: &TriggerDecision, demand: &Demand) -> String {
 
 /// Whether a trigger's agents would meet all demands, whether it takes such jobs or not.
 fn offers_all(trigger: &TriggerDecision, demands: &DemandSet) -> bool {
+    if trigger.trigger.builtin.is_some() {
+        return false;
+    }
     let Trigger { capabilities: declared, .. } = &*trigger.trigger;
     let offered = if trigger.answer.is_ok() { &trigger.capabilities } else { declared };
     trigger.trigger.lacks(offered, demands).next().is_none()
-}
-
-/// An agent that is no ScaledJob's, is up, and can take such a job once it is free; and what it is now.
-fn static_agent<'a>(decision: &'a Decision, demands: &DemandSet) -> Option<(&'a Caseless, &'static str)> {
-    let mut agents = decision.snapshot.agents.iter().zip(&decision.agents);
-    let up = |standing: &AgentStanding| matches!(standing.state, AgentState::Idle | AgentState::Busy);
-    let (agent, standing) = agents.find(|(agent, standing)| {
-        standing.owner.is_none() && up(standing) && agent.enabled && agent.capabilities.satisfies(demands)
-    })?;
-    Some((&agent.name, standing.state.label()))
 }
 
 /// What a job waits for that a trigger would start an agent for.

@@ -34,6 +34,8 @@ pub struct Metrics {
     pub queued_jobs: IntGaugeVec,
     /// Queued job requests that no agent is on its way for, by decision.
     pub unplaced_jobs: IntGaugeVec,
+    /// Unmatched job requests that are served all the same.
+    pub unmatched_jobs_served_elsewhere: IntGaugeVec,
     /// Age of the job request that has waited longest.
     pub oldest_queued_job_age_seconds: GaugeVec,
     /// Jobs that a ScaledJob's triggers start agents for.
@@ -64,6 +66,8 @@ pub struct Metrics {
     pub hooks_total: IntCounterVec,
     /// Until when a credential is valid, where that is known.
     pub credential_valid_until_timestamp_seconds: IntGaugeVec,
+    /// Tasks of the program that have not ended.
+    pub tasks: IntGaugeVec,
     /// KEDA's calls.
     pub grpc: Grpc,
     /// The cluster's view.
@@ -81,21 +85,21 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        #[cfg(target_os = "linux")]
-        registry
-            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
-            .expect("no other metric is named like the process's");
         let gauge = |name, help, labels: &[&str]| gauge(&registry, name, help, labels);
         let float_gauge = |name, help, labels: &[&str]| float_gauge(&registry, name, help, labels);
         let counter = |name, help, labels: &[&str]| counter(&registry, name, help, labels);
-        let build_info = gauge("build_info", "Always 1; the labels tell the build.", &["version", "commit"]);
-        build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("AZP_SCALER_COMMIT")]).set(1);
         Self {
             queued_jobs: gauge("queued_jobs", "Job requests that wait for an agent.", &POOL),
             unplaced_jobs: gauge(
                 "unplaced_jobs",
                 "Queued job requests that no agent is there or on its way for, by reason.",
                 &["organization", "pool", "reason"],
+            ),
+            unmatched_jobs_served_elsewhere: gauge(
+                "unmatched_jobs_served_elsewhere",
+                "Unmatched job requests that an agent which is up and no ScaledJob's can take, or that a trigger with \
+                 matching: builtin counts.",
+                &POOL,
             ),
             oldest_queued_job_age_seconds: float_gauge(
                 "oldest_queued_job_age_seconds",
@@ -172,6 +176,7 @@ impl Metrics {
                  the organization is asked. Absent for personal access tokens, which don't tell.",
                 &["organization"],
             ),
+            tasks: of_the_program(&registry),
             grpc: Grpc::new(&registry),
             cluster: Cluster::new(&registry),
             starts: Starts::new(&registry),
@@ -204,6 +209,17 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Registers what the process and the build tell of themselves; the gauge of tasks.
+fn of_the_program(registry: &Registry) -> IntGaugeVec {
+    #[cfg(target_os = "linux")]
+    registry
+        .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+        .expect("no other metric is named like the process's");
+    let build_info = gauge(registry, "build_info", "Always 1; the labels tell the build.", &["version", "commit"]);
+    build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("AZP_SCALER_COMMIT")]).set(1);
+    gauge(registry, "tasks", "Tasks of the program that have not ended; a number that grows is a leak.", &[])
 }
 
 /// Removes what is labelled with an organisation.

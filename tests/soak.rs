@@ -1,5 +1,5 @@
 //! The real program against `azp-scaler simulate`, polled hard while everything fails at random: 10 pools, 100 triggers, polls every
-//! second. No number may be wrong, and memory, threads and open files must not grow.
+//! second. No number may be wrong, and memory, threads, tasks and open files must not grow.
 //!
 //! `cargo test --release --test soak -- --seconds 60`; without it, ten seconds.
 
@@ -50,10 +50,14 @@ struct Holds {
     memory_mib: u64,
     files: u64,
     threads: u64,
+    tasks: u64,
 }
 
 impl Process {
-    fn holds(&self) -> Holds {
+    /// What it holds, its tasks as its metrics tell.
+    async fn holds(&self, client: &reqwest::Client, metrics: &str) -> Holds {
+        let told = client.get(metrics).send().await.unwrap().text().await.unwrap();
+        let tasks = told.lines().find_map(|line| line.strip_prefix("azp_scaler_tasks ")).unwrap().parse().unwrap();
         let folder = format!("/proc/{}", self.0.id());
         let status = fs::read_to_string(format!("{folder}/status")).expect("it runs");
         let number = |key: &str| -> u64 {
@@ -61,7 +65,7 @@ impl Process {
             line.split_whitespace().next().unwrap().parse().unwrap()
         };
         let files = u64::try_from(fs::read_dir(format!("{folder}/fd")).unwrap().count()).unwrap();
-        Holds { memory_mib: number("VmRSS:") / 1024, files, threads: number("Threads:") }
+        Holds { memory_mib: number("VmRSS:") / 1024, files, threads: number("Threads:"), tasks }
     }
 }
 
@@ -160,7 +164,9 @@ async fn main() {
     scaler.env("AZP_SCALER__GRPC__LISTEN", "127.0.0.1:0").env("AZP_SCALER__HTTP__LISTEN", "127.0.0.1:0");
     let mut scaler = Process(scaler.stderr(Stdio::piped()).spawn().unwrap());
     let mut log = scaler.0.stderr.take().unwrap();
-    let grpc = format!("http://{}", ready(&mut log, "grpc")["grpc"].as_str().unwrap());
+    let serving = ready(&mut log, "grpc");
+    let [grpc, metrics] = ["grpc", "http"].map(|door| format!("http://{}", serving[door].as_str().unwrap()));
+    let metrics = metrics + "/metrics";
     let logging = std::thread::spawn(move || std::io::read_to_string(log).unwrap());
 
     // All triggers are heard before any number counts.
@@ -193,7 +199,7 @@ async fn main() {
         let _ = call("PUT", "faults", json!({})).await;
         sleep(Duration::from_millis(chance.u64(200..4_000))).await;
         if warm.is_none() && began.elapsed() > Duration::from_secs(seconds / 3) {
-            warm = Some(scaler.holds());
+            warm = Some(scaler.holds(&client, &metrics).await);
         }
     }
     for polling in polling {
@@ -202,13 +208,15 @@ async fn main() {
     let warm = warm.unwrap();
     let grew = |before: u64, after: u64| after > before + before / GROWTH.0 + GROWTH.1;
     let is_more = |end: &Holds| {
-        grew(warm.memory_mib, end.memory_mib) || grew(warm.files, end.files) || grew(warm.threads, end.threads)
+        let both = |of: fn(&Holds) -> u64| (of(&warm), of(end));
+        let all = [both(|it| it.memory_mib), both(|it| it.files), both(|it| it.threads), both(|it| it.tasks)];
+        all.into_iter().any(|(before, after)| grew(before, after))
     };
     // What was asked during the last failure is still read, one large answer after the other.
-    let (mut end, quiet) = (scaler.holds(), Instant::now());
+    let (mut end, quiet) = (scaler.holds(&client, &metrics).await, Instant::now());
     while is_more(&end) && quiet.elapsed() < SETTLED_WITHIN {
         sleep(Duration::from_millis(500)).await;
-        end = scaler.holds();
+        end = scaler.holds(&client, &metrics).await;
     }
     let Polls { right, failed, slowest_ms } = &*polls;
     println!("{seconds} s, {} of {} failures played: {played:?}", played.len(), shapes.len());

@@ -87,6 +87,8 @@ impl Client {
         let http = organization.http_client(&base).map_err(bad)?;
         let sign_in = SignIn::new(&organization.credential, &http, &organization.name, clock, &metrics);
         let organization = Arc::clone(&organization.name);
+        // From the beginning: what grows from nothing at all has not grown, for Prometheus.
+        metrics.azure_throttled_seconds_total.with_label_values(&[&*organization]).inc_by(0.0);
         let (patience, budget, large_answers) = (Mutex::default(), Mutex::default(), Semaphore::new(1));
         Ok(Self { organization, base, sign_in, http, metrics, patience, budget, large_answers })
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use prometheus::TextEncoder;
+use tokio::runtime::Handle;
 
 use super::{
     report::{agents_by_state, jobs_by_decision},
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     decision::{Decision, Placement},
+    explain::served_elsewhere,
     metrics::Metrics,
 };
 
@@ -44,6 +46,9 @@ impl Exposition {
         for seen in pools {
             write_pool(&metrics, seen);
         }
+        if let Ok(runtime) = Handle::try_current() {
+            metrics.tasks.with_label_values(&[] as &[&str]).set(whole(runtime.metrics().num_alive_tasks()));
+        }
         TextEncoder::new().encode_to_string(&metrics.registry().gather())
     }
 }
@@ -51,6 +56,7 @@ impl Exposition {
 fn reset(metrics: &Metrics) {
     metrics.queued_jobs.reset();
     metrics.unplaced_jobs.reset();
+    metrics.unmatched_jobs_served_elsewhere.reset();
     metrics.oldest_queued_job_age_seconds.reset();
     metrics.placed_jobs.reset();
     metrics.running_jobs.reset();
@@ -76,6 +82,8 @@ fn write_decision(metrics: &Metrics, [organization, pool]: [&str; 2], decision: 
     for reason in Placement::UNPLACED {
         metrics.unplaced_jobs.with_label_values(&[organization, pool, reason]).set(whole(jobs[reason]));
     }
+    let elsewhere = whole(served_elsewhere(decision));
+    metrics.unmatched_jobs_served_elsewhere.with_label_values(&[organization, pool]).set(elsewhere);
     for (state, count) in agents_by_state(decision) {
         metrics.agents.with_label_values(&[organization, pool, state]).set(whole(count));
     }

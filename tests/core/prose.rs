@@ -1,10 +1,12 @@
 //! What a person reads about each job.
 
 use azp_scaler::{
+    builtin::Builtin,
     decision::Decision,
-    explain::explain,
+    explain::{explain, served_elsewhere},
     job_request::RequestId,
     pool::{Pool, Rules},
+    trigger::Trigger,
 };
 use jiff::SignedDuration;
 
@@ -101,6 +103,36 @@ fn a_job_that_only_a_static_agent_can_run_is_told_which() {
     no ScaledJob offers what it demands; it waits for agent `vm-1`, which is busy
     agents/small lacks `warehouse`
     ");
+}
+
+#[test]
+fn a_job_that_a_trigger_counts_as_the_builtin_scaler_does_is_told_which() {
+    let builtin = |name: &str, demands: &str| {
+        let counts = Builtin { demands: demands.to_owned(), ..Builtin::default() };
+        Trigger { builtin: Some(counts), ..trigger(name, "") }
+    };
+    let triggers = || [builtin("old", "java"), builtin("other", "gpu"), trigger("small", "docker")];
+    let queue = [job(1, &["java"]), job(2, &["warehouse"]), job(3, &["docker"]), job(4, &["java"])];
+    let (_, decision) = Scene::new(triggers()).look(&queue, &[]);
+    insta::assert_snapshot!([1, 2].map(|id| told(&decision, id)).join("\n\n"), @r"
+    unmatched
+    no ScaledJob among which jobs are shared out offers what it demands; agents/old counts it as KEDA's built-in scaler does (`matching: builtin`), and starts agents by that number
+    agents/old takes no part in sharing out jobs (`matching: builtin`)
+    agents/other takes no part in sharing out jobs (`matching: builtin`)
+    agents/small lacks `java`
+
+    unmatched
+    no ScaledJob offers what it demands: add the capabilities to one whose agents have them
+    agents/old takes no part in sharing out jobs (`matching: builtin`)
+    agents/other takes no part in sharing out jobs (`matching: builtin`)
+    agents/small lacks `warehouse`
+    ");
+    assert_eq!(served_elsewhere(&decision), 2, "both that demand java");
+
+    let busy = agent("vm-1", "warehouse");
+    let queue = [queue.as_slice(), &[job(5, &["warehouse"]).on(&busy)]].concat();
+    let (_, decision) = Scene::new(triggers()).look(&queue, &[busy]);
+    assert_eq!(served_elsewhere(&decision), 3, "one waits for an agent");
 }
 
 #[test]

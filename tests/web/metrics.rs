@@ -55,6 +55,7 @@ async fn a_known_world_in_numbers() {
     azp_scaler_snapshot_age_seconds{organization="contoso",pool="build"} 0
     azp_scaler_trigger_value{namespace="agents",organization="contoso",pool="build",scaled_job="docker-linux"} 3
     azp_scaler_trigger_value{namespace="agents",organization="contoso",pool="build",scaled_job="java"} 1
+    azp_scaler_unmatched_jobs_served_elsewhere{organization="contoso",pool="build"} 0
     azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="held"} 0
     azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="not-understood"} 1
     azp_scaler_unplaced_jobs{organization="contoso",pool="build",reason="settling"} 0
