@@ -21,7 +21,7 @@ fn the_scaled_job_of_the_readme_is_the_one_of_the_manifests() {
 /// Reads a trigger's metadata with these keys and values.
 fn take(metadata: impl IntoIterator<Item = (String, String)>) -> Result<Request, BadMetadata> {
     let scaler_metadata = metadata.into_iter().collect();
-    let reference = ScaledObjectRef { name: "linux-docker".into(), namespace: "agents".into(), scaler_metadata };
+    let reference = ScaledObjectRef { name: "linux".into(), namespace: "agents".into(), scaler_metadata };
     let organization = Organization {
         name: "contoso".into(),
         url: "https://dev.azure.com/contoso".parse().unwrap(),
