@@ -71,23 +71,24 @@ pub enum Reason {
 pub fn judge(agent: &Agent, rules: &Rules, now: Timestamp) -> Verdict {
     let stays = |reason| Verdict::Stays(reason);
     // A mark is a mark, even one that can't be read.
-    if agent.capabilities.get(&MARK.into()).is_some() {
+    if agent.capabilities.get(&MARK.into()).is_some() && !planted!(PlaceholdersCleaned) {
         return stays(Reason::Placeholder);
     }
-    if !rules.own.iter().any(|pattern| pattern.matches(&agent.name)) {
+    if !rules.own.iter().any(|pattern| pattern.matches(&agent.name)) && !planted!(ForeignCleaned) {
         return stays(Reason::Foreign);
     }
-    if agent.online {
+    if agent.online && !planted!(OnlineCleaned) {
         return stays(Reason::Online);
     }
-    if agent.assigned.is_some() {
+    if agent.assigned.is_some() && !planted!(BusyCleaned) {
         return stays(Reason::Busy);
     }
-    let Some(since) = agent.status_changed_at else { return stays(Reason::UnknownSince) };
+    let unknown = planted!(UnknownCleaned).then_some(Timestamp::MIN);
+    let Some(since) = agent.status_changed_at.or(unknown) else { return stays(Reason::UnknownSince) };
     let is_spent = agent.last_completed.is_some();
     let limit = if is_spent { SPENT_AFTER } else { rules.offline_for };
     match now.duration_since(since) {
-        offline if offline < limit => stays(Reason::JustOffline),
+        offline if offline < limit && !planted!(FlappingCleaned) => stays(Reason::JustOffline),
         _ if is_spent => Verdict::Dead(Cause::Spent { since }),
         _ => Verdict::Dead(Cause::NeverCameBack { since }),
     }

@@ -78,14 +78,14 @@ pub fn steps(wanted: &[Wanted], agents: &[Agent], keeper: Keeper) -> Vec<Step> {
     let mut there: Vec<(&Agent, Mark)> = agents
         .iter()
         .filter_map(|agent| Some((agent, Mark::of(agent)?)))
-        .filter(|(_, mark)| mark.keeper == keeper)
+        .filter(|(_, mark)| mark.keeper == keeper || planted!(PersonsPlaceholdersTaken))
         .collect();
     there.sort_by_key(|(agent, _)| agent.id);
     let mut names: BTreeSet<Caseless> = agents.iter().map(|agent| agent.name.clone()).collect();
     // While it is not known what one is to offer, nothing of its ScaledJob is touched.
     let unknown: BTreeSet<&ScaledJobId> =
         wanted.iter().filter(|one| one.capabilities.is_none()).map(|one| &one.scaled_job).collect();
-    there.retain(|(_, mark)| !unknown.contains(&mark.scaled_job));
+    there.retain(|(_, mark)| !unknown.contains(&mark.scaled_job) || planted!(UnknownPlaceholderRemoved));
     let known = wanted.iter().filter(|one| !unknown.contains(&one.scaled_job));
     let mut missing: Vec<(Mark, CapabilitySet)> = Vec::new();
     for Wanted { scaled_job, capabilities } in known {
@@ -96,7 +96,9 @@ pub fn steps(wanted: &[Wanted], agents: &[Agent], keeper: Keeper) -> Vec<Step> {
         }
     }
     missing.retain(|(mark, capabilities)| {
-        let same = there.iter().position(|(agent, have)| have == mark && *agent.capabilities == *capabilities);
+        let same = there.iter().position(|(agent, have)| {
+            have == mark && (*agent.capabilities == *capabilities || planted!(PlaceholderKeepsItsCapabilities))
+        });
         same.map(|place| there.remove(place)).is_none()
     });
     let mut steps = Vec::new();
@@ -116,7 +118,9 @@ pub fn steps(wanted: &[Wanted], agents: &[Agent], keeper: Keeper) -> Vec<Step> {
 fn new_name(id: &ScaledJobId, names: &mut BTreeSet<Caseless>) -> String {
     let stem: String = format!("placeholder.{}.{}", id.namespace, id.name).chars().take(LONGEST_NAME).collect();
     let numbered = (2..).map(|number: u32| format!("{stem}.{number}"));
-    let name = std::iter::once(stem.clone()).chain(numbered).find(|name| names.insert(Caseless::new(name)));
+    let name = std::iter::once(stem.clone())
+        .chain(numbered)
+        .find(|name| names.insert(Caseless::new(name)) || planted!(PlaceholderTakesAName));
     name.unwrap_or(stem)
 }
 

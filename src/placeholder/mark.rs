@@ -35,7 +35,12 @@ impl Mark {
     /// The mark of a placeholder; nothing of any other agent, and of one that is online.
     #[must_use]
     pub fn of(agent: &Agent) -> Option<Self> {
-        let written = agent.capabilities.get(&MARK.into()).filter(|_| !agent.online)?.text().as_str();
+        let written = agent
+            .capabilities
+            .get(&MARK.into())
+            .filter(|_| !agent.online || planted!(OnlineIsPlaceholder))?
+            .text()
+            .as_str();
         let (id, keeper) = match written.strip_suffix(BY_HAND) {
             Some(id) => (id, Keeper::Person),
             None => (written, Keeper::Scaler),

@@ -184,4 +184,16 @@ faults! {
     HangsForEver "hangs-for-ever" "A pod that hangs has never failed."
     FailuresNotCounted "failures-not-counted" "Failed pods do not open the breaker."
     TwoProbesAtOnce "two-probes-at-once" "A probe is started beside one that is on its way."
+
+    PlaceholdersCleaned "placeholders-cleaned" "A placeholder is removed for a dead agent."
+    ForeignCleaned "foreign-cleaned" "Agents of any name are removed."
+    OnlineCleaned "online-cleaned" "An agent that is online is removed."
+    BusyCleaned "busy-cleaned" "An agent that has a job is removed."
+    UnknownCleaned "unknown-cleaned" "An agent is removed though nobody knows since when it is offline."
+    FlappingCleaned "flapping-cleaned" "An agent is removed the moment its link fails."
+    PersonsPlaceholdersTaken "persons-placeholders-taken" "The scaler removes placeholders that a person has made."
+    UnknownPlaceholderRemoved "unknown-placeholder-removed" "A placeholder is removed while it is not known what it is to offer."
+    PlaceholderKeepsItsCapabilities "placeholder-keeps-its-capabilities" "A placeholder does not follow its trigger."
+    PlaceholderTakesAName "placeholder-takes-a-name" "A placeholder gets a name that an agent has."
+    OnlineIsPlaceholder "online-is-placeholder" "An agent with a placeholder's capabilities is taken for one."
 }
