@@ -372,4 +372,9 @@ pub trait Directory: Send + Sync + 'static {
 
     /// All pools in use, in a stable order.
     fn desks(&self) -> Vec<Arc<Desk>>;
+
+    /// Tells the pollers of a configured organisation's pools that there is news.
+    fn wake(&self, organization: &str) {
+        self.desks().iter().filter(|desk| *desk.organization == *organization).for_each(|desk| desk.wake());
+    }
 }

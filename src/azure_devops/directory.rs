@@ -282,6 +282,13 @@ impl Directory for AzureDevOps {
     fn desks(&self) -> Vec<Arc<Desk>> {
         locked(&self.desks).clone()
     }
+
+    /// Pools that triggers reach with tokens of their own have the same news.
+    fn wake(&self, organization: &str) {
+        let guests = self.guests.at(organization);
+        let has_news = |desk: &&Arc<Desk>| *desk.organization == *organization || guests.contains(&desk.organization);
+        self.desks().iter().filter(has_news).for_each(|desk| desk.wake());
+    }
 }
 
 impl Member {

@@ -61,6 +61,14 @@ impl Guests {
         Self { configured: configured.to_vec(), known: Arc::default() }
     }
 
+    /// The names of those that go to a configured organisation's URL.
+    pub(super) fn at(&self, organization: &str) -> Vec<Arc<str>> {
+        let configured = self.configured.iter().find(|it| *it.name == *organization);
+        let Some(url) = configured.and_then(|it| it.base().ok()) else { return Vec::new() };
+        let known = locked(&self.known);
+        known.iter().filter(|guest| same_place(&guest.url, &url)).map(|guest| Arc::clone(guest.name())).collect()
+    }
+
     /// What a client needs to know to go to a URL with a token, and where the token is kept.
     fn organization(&self, name: Arc<str>, brought: &Brought) -> (Organization, BroughtToken) {
         let is_it = |it: &&Organization| it.base().is_ok_and(|base| same_place(&base, &brought.url));

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Metadata that can't be read is passed over here: KEDA will ask about it, and be told what is wrong. So is a trigger with a
-//! token of its own: the cluster shows a variable's name, and KEDA alone its value.
+//! token of its own, or with the organisation's URL in a variable: the cluster shows the variable's name, and KEDA alone its
+//! value.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,7 +17,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Came, Organizations, Place, Request, metadata::TOKEN_KEY};
+use super::{
+    Came, Organizations, Place, Request,
+    metadata::{TOKEN_KEY, URL_FROM_ENV_KEY},
+};
 use crate::{
     cluster_view::ClusterView,
     cluster_watch::View,
@@ -99,9 +103,17 @@ async fn tell(asking: &[Asking], shows_all: bool, directory: &dyn Directory, org
             None => pools.push((desk, vec![trigger])),
         }
     }
+    let shows_all = shows_all && all_opened && shows_places(asking);
     for desk in directory.desks().into_iter().filter(|desk| organizations.has(&desk.organization)) {
         let triggers = pools.iter().find(|(known, _)| Arc::ptr_eq(known, &desk)).map(|(_, triggers)| triggers.clone());
-        desk.pool().announce(triggers.unwrap_or_default(), shows_all && all_opened);
+        desk.pool().announce(triggers.unwrap_or_default(), shows_all);
     }
     all_opened
+}
+
+/// Whether it can be seen where each trigger goes that uses a configured credential: of a variable of the container, the
+/// cluster shows the name and KEDA alone the value.
+fn shows_places(asking: &[Asking]) -> bool {
+    let mut triggers = asking.iter().flat_map(|(_, triggers)| triggers);
+    triggers.all(|metadata| metadata.contains_key(TOKEN_KEY) || !metadata.contains_key(URL_FROM_ENV_KEY))
 }

@@ -21,8 +21,8 @@ use std::{
 };
 
 pub use fault::BadMetadata;
-pub(super) use keys::TOKEN_KEY;
 use keys::{KEYS, Role, role};
+pub(super) use keys::{TOKEN_KEY, URL_FROM_ENV_KEY};
 use secrecy::SecretString;
 use url::Url;
 

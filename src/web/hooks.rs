@@ -94,7 +94,7 @@ impl Hooks {
                 loop {
                     // What comes during the pause is kept, as one.
                     news.notified().await;
-                    directory.desks().iter().filter(|desk| desk.organization == name).for_each(|desk| desk.wake());
+                    directory.wake(&name);
                     sleep(PACE).await;
                 }
             });

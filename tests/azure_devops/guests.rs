@@ -87,6 +87,19 @@ async fn a_rotated_token_goes_on_with_the_pool_that_is_there_once_azure_has_take
 }
 
 #[tokio::test]
+async fn news_of_a_configured_organization_are_told_to_those_at_its_url() {
+    let world = World::start().await;
+    let (configured, guest) = (world.desk().await, desk(&world, "one", "token-1").await);
+    let rounds = |desk: &Desk| desk.look().borrow().rounds_ended;
+    let before = [rounds(&configured), rounds(&guest)];
+    world.azure.wake("fabrikam");
+    world.azure.wake("contoso");
+    for (desk, before) in [&configured, &guest].into_iter().zip(before) {
+        until(desk, |look| look.rounds_ended > before).await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_several_use_is_not_taken_from_the_others() {
     let world = World::start().await;
     let shared = desk(&world, "one", "token-1").await;

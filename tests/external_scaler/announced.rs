@@ -21,8 +21,13 @@ use super::world::*;
 
 /// A cluster with the ScaledJob `ci/build`, of so many at most.
 fn shown(metadata: &BTreeMap<String, String>, max_replicas: u32) -> View {
+    shown_with(std::slice::from_ref(metadata), max_replicas)
+}
+
+/// The same, with several triggers.
+fn shown_with(triggers: &[BTreeMap<String, String>], max_replicas: u32) -> View {
     let id = ScaledJobId { name: "build".into(), namespace: "ci".into() };
-    let triggers = vec![Arc::new(metadata.clone())];
+    let triggers = triggers.iter().cloned().map(Arc::new).collect();
     let own = ScaledJobView { triggers, max_replicas, ..ScaledJobView::default() };
     View::Current(Arc::new(ClusterView { scaled_jobs: [(id, Arc::new(own))].into(), doubt: None }))
 }
@@ -80,6 +85,17 @@ async fn a_pool_that_cannot_be_opened_is_tried_again_in_time_and_not_at_each_cha
     advance(Duration::from_secs(31)).await;
     opened(&world, 2).await;
     assert_eq!(first_answer(&world), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_settles_beside_a_trigger_whose_organization_only_keda_knows() {
+    let (views, view) = watch::channel(View::Starting);
+    let world = announced(&view);
+    let hidden = [("organizationURLFromEnv", "AZP_URL"), ("poolName", "linux")];
+    let hidden = hidden.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    views.send_replace(shown_with(&[metadata(&[]), hidden], 10));
+    opened(&world, 1).await;
+    assert_eq!(first_answer(&world), 0, "it may be this pool's");
 }
 
 #[tokio::test(start_paused = true)]

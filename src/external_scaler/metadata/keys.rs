@@ -21,11 +21,14 @@ const TOKEN: &str = "leave it out, since whoever may read the ScaledJob could re
 /// The key by which a trigger brings a token; KEDA puts the variable's value for its name.
 pub(in super::super) const TOKEN_KEY: &str = "personalAccessTokenFromEnv";
 
+/// The key by which a trigger names a variable with its organisation's URL; KEDA puts the variable's value for its name.
+pub(in super::super) const URL_FROM_ENV_KEY: &str = "organizationURLFromEnv";
+
 /// Every key that is known.
 pub(super) const KEYS: [(&str, Role); 35] = [
     ("organization", Role::Read),
     ("organizationURL", Role::Read),
-    ("organizationURLFromEnv", Role::Read),
+    (URL_FROM_ENV_KEY, Role::Read),
     ("poolName", Role::Read),
     ("poolID", Role::Read),
     ("capabilities", Role::Read),

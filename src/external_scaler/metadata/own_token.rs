@@ -3,11 +3,11 @@
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::{BadMetadata, Came, Metadata, Organizations, TOKEN_KEY, Whose};
+use super::{BadMetadata, Came, Metadata, Organizations, TOKEN_KEY, URL_FROM_ENV_KEY, Whose};
 use crate::wording::shown_url;
 
 const NAME: &str = "organization";
-const PLACES: [&str; 3] = [NAME, "organizationURL", "organizationURLFromEnv"];
+const PLACES: [&str; 3] = [NAME, "organizationURL", URL_FROM_ENV_KEY];
 
 impl Metadata {
     /// What is configured is for the namespaces that the operator lets use it; whoever brings a token uses nothing of that.
