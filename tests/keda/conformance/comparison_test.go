@@ -61,7 +61,10 @@ func play(t *testing.T, of scenario, ours bool, seed int) figures {
 	azure := startOrganization(t, seed, pool)
 	r := &run{scenario: of, ours: ours, random: rand.New(rand.NewPCG(uint64(seed), 0)), azure: azure}
 	if ours {
-		r.scaler = startScaler(t, azure.url)
+		r.scalers = append(r.scalers, startScaler(t, azure.url))
+		if of.second {
+			r.scalers = append(r.scalers, startScaler(t, azure.url))
+		}
 	}
 	r.cluster = newCluster(t, azure, pool, of.delays)
 	for place := range of.static {
@@ -82,8 +85,8 @@ func play(t *testing.T, of scenario, ours bool, seed int) figures {
 	r.wait(5 * time.Second)
 	seen := azure.state()
 	r.cluster.stop()
-	if ours {
-		r.scaler.stop()
+	for _, one := range r.scalers {
+		one.stop()
 	}
 	return r.reckon(seen)
 }
@@ -118,8 +121,8 @@ func (r *run) reckon(seen state) figures {
 	for _, requests := range seen.Requests {
 		found.requests += requests
 	}
-	if r.ours {
-		found.computed = r.scaler.computed
+	for _, one := range r.scalers {
+		found.computed += one.computed
 	}
 	return found
 }

@@ -24,6 +24,8 @@ type scenario struct {
 	cap int
 	// runnable is how many jobs there are that somebody can run.
 	runnable int
+	// second says that there are two replicas of this scaler.
+	second bool
 	// script is what happens.
 	script func(r *run)
 	// buys says in a few words why the built-in's waits may be shorter: with surplus agents.
@@ -133,6 +135,14 @@ func scenarios() []scenario {
 			r.restart()
 			r.queue(10, 3*second, "docker")
 		}, slack: 3, excuse: "it starts, KEDA waits a second before it connects again, and the pool settles for a second"},
+		{name: "one of two replicas restarted in mid-burst", kinds: one, delays: usual, runnable: 20, second: true, script: func(r *run) {
+			// Each replica is asked every other time, and then its pool settles.
+			r.wait(3 * second)
+			r.queue(10, 3*second, "docker")
+			r.wait(1500 * time.Millisecond)
+			r.restart()
+			r.queue(10, 3*second, "docker")
+		}},
 	}
 }
 
@@ -143,7 +153,8 @@ type run struct {
 	random   *rand.Rand
 	azure    *organization
 	cluster  *cluster
-	scaler   *scaler
+	// scalers are the replicas of this scaler.
+	scalers []*scaler
 	// homes are the ScaledJobs that fit most tightly, job by job.
 	homes []string
 }
@@ -204,10 +215,10 @@ func (r *run) done(count int) {
 	})
 }
 
-// restart restarts what scales: this scaler, or KEDA's scale loop, in which the built-in one lives.
+// restart restarts what scales: this scaler's first replica, or KEDA's scale loop, in which the built-in one lives.
 func (r *run) restart() {
 	if r.ours {
-		r.scaler.restart()
+		r.scalers[0].restart()
 	} else {
 		r.cluster.restartKEDA()
 	}
@@ -217,7 +228,7 @@ func (r *run) restart() {
 func (r *run) kind(of offer) kind {
 	made := kind{name: of.name, capabilities: of.capabilities, maximum: of.maximum}
 	if r.ours {
-		made.trigger = external(r.scaler.grpc, pool, of.declared, of.maximum)
+		made.trigger = external(service(r.scalers...), pool, of.declared, of.maximum)
 		if of.priority != "" {
 			made.trigger.Metadata["priority"] = of.priority
 		}

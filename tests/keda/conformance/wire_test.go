@@ -19,8 +19,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	health "google.golang.org/grpc/health/grpc_health_v1"
 	reflection "google.golang.org/grpc/reflection/grpc_reflection_v1"
-	"google.golang.org/grpc/resolver"
-	"google.golang.org/grpc/resolver/manual"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 )
@@ -139,10 +137,8 @@ func TestBothStreamsOfExternalPush(t *testing.T) {
 func TestTwoReplicasBehindRoundRobinAnswerAsOne(t *testing.T) {
 	s := set(t)
 	second := startScaler(t, s.azure.url)
-	replicas := manual.NewBuilderWithScheme("replicas")
-	replicas.InitialState(resolver.State{Addresses: []resolver.Address{{Addr: s.scaler.grpc}, {Addr: second.grpc}}})
-	resolver.Register(replicas)
-	s.cluster.apply(kind{name: "java", capabilities: java, maximum: 20, trigger: external("replicas:///azp-scaler", "linux", "java=17", 20)})
+	address := service(s.scaler, second)
+	s.cluster.apply(kind{name: "java", capabilities: java, maximum: 20, trigger: external(address, "linux", "java=17", 20)})
 	until(t, 15*time.Second, "both replicas were asked", func() bool {
 		return asked(t, s.scaler.http, "GetMetrics") > 2 && asked(t, second.http, "GetMetrics") > 2
 	})
