@@ -54,7 +54,8 @@ stand_in_keda() {
     --cert-dir "$place/keda" --kubeconfig "$KUBECONFIG" >"$place/keda.log" 2>&1 &
 }
 
-# The scaler's pod: the program with the Deployment's configuration, the rights of its service account, and its identity.
+# The scaler's pod: the program with the Deployment's configuration, the rights of its service account, and its identity. Beside it
+# the Secret of those who sign in with a token, which the guide replaces.
 stand_in_scaler() {
   local map config
   [ -z "${serving-}" ] || { kill "$serving"; wait "$serving" || true; }
@@ -70,6 +71,7 @@ stand_in_scaler() {
     azp-scaler serve --config "$place/$config" >"$place/serve.log" 2>&1 &
   serving=$!
   until_ok curl --silent --fail http://localhost:8080/readyz
+  kubectl --namespace azp-scaler create secret generic azp-token --from-literal=token=old
 }
 
 # Somebody runs a pipeline.
