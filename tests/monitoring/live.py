@@ -1,5 +1,6 @@
 """The dashboard and the rules on a real Prometheus that scrapes two replicas of the scaler, in a world in which everything that
-they tell of happens: each query must return data and count nothing twice, and alerts must see what they are for.
+they tell of happens: each query must return data and count nothing twice, and alerts must see what they are for. Beside them is
+another scaler, in a namespace of its own, whose credential was wrong from the start and which never sees the cluster.
 
     live.py SCALER PROMETHEUS PROMTOOL RULES DASHBOARD FOLDER
 """
@@ -27,16 +28,26 @@ ADDRESS = {"scalerAddress": "azp-scaler:6000"}
 SCALED_JOBS = {
     "small": {"poolName": "linux", "capabilities": "git", **ADDRESS},
     "broken": {"poolName": "linux", "capabilities": "broken", **ADDRESS},
+    "counted": {"poolName": "linux", "matching": "builtin", "demands": "old", **ADDRESS},
 }
 # Who asks about a pool that isn't there is told an error.
 TRIGGERS = {**SCALED_JOBS, "lost": {"poolName": "nowhere", **ADDRESS}}
-# What alerts see of this world at once, whatever they wait for before they tell anybody.
+# What alerts see of this world at once, whatever they wait for before they tell anybody: by the scaler's namespace, some of the
+# labels and annotations.
 SEEN = {
-    "AzpScalerJobsUnmatched": {"reason": "unmatched"},
-    "AzpScalerStartsFailing": {"pool": "linux"},
-    "AzpScalerTokenExpiring": {"organization": "contoso"},
-    "AzpScalerParallelJobsFull": {"pool": "linux"},
-    "AzpScalerAnswersFail": {"code": "NOT_FOUND"},
+    "azp-scaler": {
+        "AzpScalerJobsUnmatched": {"summary": "No ScaledJob fits 2 jobs in pool linux of contoso (unmatched)."},
+        "AzpScalerStartsFailing": {"pool": "linux"},
+        "AzpScalerTokenExpiring": {"organization": "contoso"},
+        "AzpScalerParallelJobsFull": {"pool": "linux"},
+        "AzpScalerAnswersFail": {"code": "NOT_FOUND"},
+    },
+    "azp-scaler-lost": {
+        "AzpScalerNoAnswers": {"severity": "critical"},
+        "AzpScalerTokenRefused": {"organization": "fabrikam"},
+        "AzpScalerAnswersFail": {"code": "FAILED_PRECONDITION"},
+        "AzpScalerClusterViewLost": {"severity": "warning"},
+    },
 }
 processes = []
 
@@ -50,10 +61,21 @@ def main():
     organization = Organization(token)
     # The token of one of them is about to end.
     machines = [identity(token, seconds) for seconds in (3600, 100)]
-    replicas = [Replica(place, organization.url, kubernetes.url, machine) for place, machine in enumerate(machines)]
-    threading.Thread(target=keda, args=([replica.grpc for replica in replicas],), daemon=True).start()
-    prometheus = Prometheus([replica.http for replica in replicas])
-    errors = "increase(azp_scaler_cluster_watch_errors_total[1m]) > 0"
+    contoso = {"name": "contoso", "url": organization.url, "credential": {"kind": "managed_identity"}}
+    replicas = [
+        Replica(f"azp-scaler-{place}", contoso, kubernetes.url, {"AZURE_POD_IDENTITY_AUTHORITY_HOST": machine})
+        for place, machine in enumerate(machines)
+    ]
+    wrong = {"kind": "personal_access_token", "env": "AZP_TOKEN"}
+    fabrikam = {"name": "fabrikam", "url": organization.url, "credential": wrong}
+    lost = Replica("azp-scaler-lost-0", fabrikam, Kubernetes().url, {"AZP_TOKEN": "wrong"})
+    for replica in replicas:
+        patience = r'azp_scaler_azure_throttled_seconds_total\{organization="contoso"\} 0\n'
+        until("patience is counted from the start", lambda: counted(replica, patience))
+    threading.Thread(target=keda, args=(replicas, TRIGGERS), daemon=True).start()
+    threading.Thread(target=keda, args=([lost], {"small": SCALED_JOBS["small"]}), daemon=True).start()
+    prometheus = Prometheus({"azp-scaler": replicas, "azp-scaler-lost": [lost]})
+    errors = 'increase(azp_scaler_cluster_watch_errors_total{namespace="azp-scaler"}[1m]) > 0'
     until("a cluster that can't be watched", lambda: prometheus.query(errors) or None)
     kubernetes.works = True
     play(organization, kubernetes, replicas, prometheus)
@@ -85,29 +107,32 @@ class Organization:
 
 
 class Replica:
-    def __init__(self, place, organization, kubernetes, machine):
+    def __init__(self, pod, organization, kubernetes, environment):
+        self.pod = pod
         self.grpc, self.http = (f"127.0.0.1:{port}" for port in free_ports(2))
-        config, kubeconfig = FOLDER / f"{place}.yaml", FOLDER / "kubeconfig"
+        config, kubeconfig = FOLDER / f"{pod}.yaml", FOLDER / f"{pod}.kubeconfig"
         # JSON is YAML.
         config.write_text(json.dumps({
             "grpc": {"listen": self.grpc}, "http": {"listen": self.http},
             "kubernetes": {"view": "on", "addresses": list(ADDRESS.values())},
-            "organizations": [{"name": "contoso", "url": organization, "credential": {"kind": "managed_identity"}}],
+            "organizations": [organization],
         }))
         kubeconfig.write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "it", "users": [{"name": "it", "user": {}}],
             "clusters": [{"name": "it", "cluster": {"server": kubernetes}}],
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
         }))
-        environment = {"KUBECONFIG": str(kubeconfig), "AZURE_POD_IDENTITY_AUTHORITY_HOST": machine, "RUST_LOG": "warn"}
-        start([SCALER, "serve", "--config", str(config)], environment, (FOLDER / f"{place}.log").open("w"))
+        environment = {"KUBECONFIG": str(kubeconfig), "RUST_LOG": "warn", **environment}
+        start([SCALER, "serve", "--config", str(config)], environment, (FOLDER / f"{pod}.log").open("w"))
 
 
 class Prometheus:
-    def __init__(self, targets):
+    def __init__(self, scalers):
         # As the Prometheus Operator scrapes what the chart's ServiceMonitor names.
-        added = [{"namespace": "azp-scaler", "pod": f"azp-scaler-{place}", "endpoint": "http"} for place in range(2)]
-        scraped = [{"targets": [target], "labels": labels} for target, labels in zip(targets, added)]
+        scraped = [
+            {"targets": [one.http], "labels": {"namespace": namespace, "pod": one.pod, "endpoint": "http"}}
+            for namespace, replicas in scalers.items() for one in replicas
+        ]
         (FOLDER / "prometheus.yml").write_text(json.dumps({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [RULES],
             "scrape_configs": [{"job_name": "azp-scaler", "honor_labels": True, "static_configs": scraped}],
@@ -131,11 +156,11 @@ class Prometheus:
             sys.exit(f"FAILED: {parameters}: {error.read().decode()}")
 
 
-def keda(addresses):
+def keda(replicas, triggers):
     while True:
-        for address in addresses:
-            for name, metadata in TRIGGERS.items():
-                ask(address, name, metadata)
+        for replica in replicas:
+            for name, metadata in triggers.items():
+                ask(replica.grpc, name, metadata)
         time.sleep(1)
 
 
@@ -151,7 +176,7 @@ def play(organization, kubernetes, replicas, prometheus):
 
     for replica in replicas:
         until("the cluster's view", lambda: triggers(replica) or None)
-    organization.call("PUT", "/parallel-jobs", {"private": 2})
+    organization.call("PUT", "/parallel-jobs", {"private": 3})
     # Two agents come one after the other, and each runs a job for as long as this lasts.
     for name in ("small-1", "small-2"):
         queue("git", 1, 600)
@@ -161,7 +186,13 @@ def play(organization, kubernetes, replicas, prometheus):
         organization.call("POST", "/agents", {"pool": "linux", "name": name, "capabilities": {"git": ""}, "ephemeral": True})
         for replica in replicas:
             until("it has its job", lambda: counted(replica, f'stage="job"}} {name[-1]}') or None)
-    # Nobody offers that; these agents don't come; these wait for a parallel job.
+    # An agent that is no ScaledJob's has a job, and another waits for it.
+    organization.call("POST", "/agents", {"pool": "linux", "name": "static", "capabilities": {"static": ""}})
+    queue("static", 2, 600)
+    for replica in replicas:
+        until("three agents are busy", lambda: counted(replica, r'azp_scaler_agents\{.*state="busy"\} 3'))
+    # That is counted as the built-in scaler does; nobody offers that; these agents don't come; these wait for a parallel job.
+    queue("old", 1, 1)
     queue("gpu", 2, 1)
     queue("broken", 3, 1)
     for number in range(3):
@@ -205,13 +236,14 @@ def once(prometheus, organization, queries):
     """What two replicas tell of is there once."""
     jobs = organization.call("GET", "/state")["jobs"]
     queued = sum(job["state"] == "queued" for job in jobs)
-    stat = next(query for title, query in queries if title == "Jobs that wait")
-    stat = stat.replace("$organization", ".*").replace("$pool", ".*")
     both = f"sum(azp_scaler_queued_jobs) == {2 * queued} and count(azp_scaler_queued_jobs) == 2"
     until(f"two replicas tell of {queued} jobs each", lambda: prometheus.query(both) or None)
-    told = prometheus.query(stat)[0]["value"][1]
-    if told != str(queued):
-        sys.exit(f"FAILED: {queued} jobs are queued, and the dashboard says {told}")
+    # Of four that are unmatched two are served all the same.
+    for title, jobs in {"Jobs that wait": queued, "Jobs that no ScaledJob fits": 2}.items():
+        stat = next(query for one, query in queries if one == title)
+        told = prometheus.query(stat.replace("$organization", ".*").replace("$pool", ".*"))[0]["value"][1]
+        if told != str(jobs):
+            sys.exit(f"FAILED: {title}: there are {jobs}, and the dashboard says {told}")
 
 
 def rules(prometheus):
@@ -221,16 +253,20 @@ def rules(prometheus):
         bad = [rule["name"] for rule in found if rule["health"] == "err"]
         if bad:
             sys.exit(f"FAILED: do not evaluate: {bad}")
-        alerts = {rule["name"]: rule["alerts"] for rule in found}
-        has = lambda name, labels: any(labels.items() <= alert["labels"].items() for alert in alerts[name])
-        missing = [name for name, labels in SEEN.items() if not has(name, labels)]
-        surplus = [name for name in alerts if alerts[name] and name not in SEEN]
+        alerts = [alert for rule in found for alert in rule["alerts"]]
+        told = [(one["labels"]["namespace"], one["labels"]["alertname"], one["labels"] | one["annotations"]) for one in alerts]
+        missing = [
+            name for namespace, names in SEEN.items() for name, some in names.items()
+            if not any((namespace, name) == (where, what) and some.items() <= parts.items() for where, what, parts in told)
+        ]
+        surplus = [(namespace, name) for namespace, name, _ in told if name not in SEEN[namespace]]
         return (len(found), surplus) if not missing else None
 
-    count, surplus = until(f"alerts see {list(SEEN)}", seen)
+    names = {name for names in SEEN.values() for name in names}
+    count, surplus = until(f"alerts see {SEEN}", seen)
     if surplus:
         sys.exit(f"FAILED: alerts for what is well: {surplus}")
-    print(f"rules: {count} evaluate, {len(SEEN)} see what is wrong, and no other does")
+    print(f"rules: {count} evaluate, {len(names)} see what is wrong, and no other does")
 
 
 def documented(text):

@@ -15,9 +15,9 @@ MONITORING = Path("manifests/monitoring")
 RUNBOOKS = Path("docs/runbooks")
 HEADINGS = ["## Meaning", "## Impact", "## Diagnosis", "## Mitigation"]
 # What the dashboard must show, by the metrics that tell it.
-SHOWN = """queued_jobs unplaced_jobs placed_jobs oldest_queued_job_age_seconds agents trigger_value running_jobs grpc_requests_total
-    azure_requests_total azure_rate_limit_remaining azure_throttled_seconds_total parallel_jobs_used
-    parallel_jobs_limit start_failures_total agent_start_seconds credential_valid_until_timestamp_seconds
+SHOWN = """queued_jobs unplaced_jobs unmatched_jobs_served_elsewhere placed_jobs oldest_queued_job_age_seconds agents trigger_value
+    running_jobs grpc_requests_total azure_requests_total azure_rate_limit_remaining azure_throttled_seconds_total
+    parallel_jobs_used parallel_jobs_limit start_failures_total agent_start_seconds credential_valid_until_timestamp_seconds
     cluster_view_up snapshot_age_seconds""".split()
 
 
