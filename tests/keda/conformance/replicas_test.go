@@ -37,6 +37,9 @@ func (replicas) Build(target resolver.Target, connection resolver.ClientConn, _ 
 	return replicas{}, connection.UpdateState(state)
 }
 
+// OverrideAuthority is the name that the service has for its clients; the addresses are none.
+func (replicas) OverrideAuthority(resolver.Target) string { return "azp-scaler" }
+
 func (replicas) ResolveNow(resolver.ResolveNowOptions) {}
 
 func (replicas) Close() {}
