@@ -118,6 +118,8 @@ pub enum FailureClass {
     ServerError,
     /// No answer: name, connection, TLS or time.
     Unreachable,
+    /// Another agent has that name.
+    Taken,
     /// An answer that is not what was asked for.
     BadAnswer,
     /// The last good answer is older than is tolerated, or there is none yet.
@@ -136,6 +138,7 @@ impl FailureClass {
             Self::Throttled => "throttled",
             Self::ServerError => "server-error",
             Self::Unreachable => "unreachable",
+            Self::Taken => "taken",
             Self::BadAnswer => "bad-answer",
             Self::Stale => "stale",
         }

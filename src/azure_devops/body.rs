@@ -1,11 +1,32 @@
 //! An answer's body, as long as it is not too long. Large ones are read one after the other, so that memory is bounded by one of them
 //! however many pools are asked about at once.
 
+use std::sync::Arc;
+
 use reqwest::Response;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// An answer with more bytes is large: some 1,800 job requests.
-const LARGE: usize = 4 << 20;
+/// What answers may take, and those who take turns with large ones.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    /// An answer with more bytes is large.
+    large: usize,
+    /// One with more is refused, packed or not.
+    pub(super) most: usize,
+    turns: Arc<Semaphore>,
+}
+
+impl Bounds {
+    /// Of a configured organization: large are some 1,800 job requests; 10,000 are 23 MB.
+    pub(super) fn of_configured() -> Self {
+        Self { large: 4 << 20, most: 64 << 20, turns: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Of the organizations that triggers bring, which may be anybody's: they take turns among all of them.
+    pub(super) fn of_guests() -> Self {
+        Self { large: 64 << 10, most: 16 << 20, turns: Arc::new(Semaphore::new(1)) }
+    }
+}
 
 /// A body, and its turn where it is a large one.
 pub(super) struct Body<'turns> {
@@ -20,19 +41,15 @@ pub(super) async fn read(mut response: Response, most: usize) -> reqwest::Result
 }
 
 /// Likewise; what is large waits for its turn, and has it until it is dropped.
-pub(super) async fn read_in_turn(
-    mut response: Response,
-    most: usize,
-    turns: &Semaphore,
-) -> reqwest::Result<Option<Body<'_>>> {
+pub(super) async fn read_in_turn(mut response: Response, bounds: &Bounds) -> reqwest::Result<Option<Body<'_>>> {
     let mut bytes = Vec::new();
-    if append(&mut response, LARGE, &mut bytes).await? {
+    if append(&mut response, bounds.large, &mut bytes).await? {
         return Ok(Some(Body { bytes, _turn: None }));
     }
-    let turn = turns.acquire().await.ok();
+    let turn = bounds.turns.acquire().await.ok();
     // At once: an allocator that is asked for ever larger pieces keeps some of them. What is not written to takes no memory.
-    bytes.reserve_exact(most);
-    Ok(append(&mut response, most, &mut bytes).await?.then_some(Body { bytes, _turn: turn }))
+    bytes.reserve_exact(bounds.most);
+    Ok(append(&mut response, bounds.most, &mut bytes).await?.then_some(Body { bytes, _turn: turn }))
 }
 
 /// Whether it ended before there were more bytes than that.
@@ -63,23 +80,25 @@ mod tests {
 
     #[tokio::test]
     async fn large_answers_are_read_one_after_the_other() {
-        let turns = Semaphore::new(1);
-        let large = read_in_turn(answer(LARGE + 1), MOST, &turns).await.unwrap().unwrap();
-        assert_eq!(large.bytes.len(), LARGE + 1);
-        let mut second = pin!(read_in_turn(answer(MOST), MOST, &turns));
+        let bounds = Bounds::of_guests();
+        let Bounds { large, most, .. } = bounds;
+        let first = read_in_turn(answer(large + 1), &bounds).await.unwrap().unwrap();
+        assert_eq!(first.bytes.len(), large + 1);
+        let others = bounds.clone();
+        let mut second = pin!(read_in_turn(answer(most), &others));
         let polled = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending(), "two are in memory at once");
-        let small = read_in_turn(answer(LARGE), MOST, &turns).await.unwrap().unwrap();
-        assert_eq!(small.bytes.len(), LARGE);
-        drop(large);
-        assert_eq!(second.await.unwrap().unwrap().bytes.len(), MOST);
+        let small = read_in_turn(answer(large), &bounds).await.unwrap().unwrap();
+        assert_eq!(small.bytes.len(), large);
+        drop(first);
+        assert_eq!(second.await.unwrap().unwrap().bytes.len(), most);
     }
 
     #[tokio::test]
     async fn what_is_too_large_leaves_nothing_and_no_turn_taken() {
-        let turns = Semaphore::new(1);
-        assert!(read_in_turn(answer(MOST + 1), MOST, &turns).await.unwrap().is_none());
-        assert_eq!(turns.available_permits(), 1);
+        let bounds = Bounds::of_configured();
+        assert!(read_in_turn(answer(bounds.most + 1), &bounds).await.unwrap().is_none());
+        assert_eq!(bounds.turns.available_permits(), 1);
         assert!(read(answer(MOST + 1), MOST).await.unwrap().is_none());
         assert_eq!(read(answer(MOST), MOST).await.unwrap().unwrap().len(), MOST);
     }

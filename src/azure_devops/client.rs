@@ -19,14 +19,13 @@ use reqwest::{
 use secrecy::SecretString;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
-    sync::Semaphore,
     task::block_in_place,
     time::{Instant, sleep},
 };
 use url::Url;
 
 use super::{
-    body,
+    body::{self, Bounds},
     budget::{Budget, Heard, stretched},
     decode::{self, AgentReader, Limit, NotTheAnswer, ParallelJobs, PoolReference},
     failure::{Request, class_of},
@@ -42,8 +41,6 @@ use crate::{
     snapshot::Queue,
 };
 
-/// Larger answers are refused, packed or not: 10,000 job requests are 23 MB.
-const LARGEST_ANSWER: usize = 64 << 20;
 /// Asks for agents with all that is read of them.
 const WHOLE_AGENTS: &str = "includeCapabilities=true&includeAssignedRequest=true&includeLastCompletedRequest=true";
 /// However long Azure asks to wait, no longer than this.
@@ -60,8 +57,7 @@ pub struct Client {
     /// Until when Azure asks for patience.
     patience: Mutex<Option<Instant>>,
     budget: Mutex<Budget>,
-    /// One turn: see [`body`].
-    large_answers: Semaphore,
+    bounds: Bounds,
 }
 
 /// The parts of the interface, as the metrics call them.
@@ -89,8 +85,13 @@ impl Client {
         let organization = Arc::clone(&organization.name);
         // From the beginning: what grows from nothing at all has not grown, for Prometheus.
         metrics.azure_throttled_seconds_total.with_label_values(&[&*organization]).inc_by(0.0);
-        let (patience, budget, large_answers) = (Mutex::default(), Mutex::default(), Semaphore::new(1));
-        Ok(Self { organization, base, sign_in, http, metrics, patience, budget, large_answers })
+        let (patience, budget, bounds) = (Mutex::default(), Mutex::default(), Bounds::of_configured());
+        Ok(Self { organization, base, sign_in, http, metrics, patience, budget, bounds })
+    }
+
+    /// The same with other bounds to its answers.
+    pub(super) fn within(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// The organisation's name.
@@ -329,9 +330,9 @@ impl Client {
         }
         let is_html =
             response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-        let body = body::read_in_turn(response, LARGEST_ANSWER, &self.large_answers).await;
+        let body = body::read_in_turn(response, &self.bounds).await;
         let body = body.map_err(|error| request.unanswered(error))?;
-        let body = body.ok_or_else(|| request.too_large(LARGEST_ANSWER))?;
+        let body = body.ok_or_else(|| request.too_large(self.bounds.most))?;
         let bytes = &body.bytes;
 
         let is_html = is_html || bytes.trim_ascii_start().starts_with(b"<");

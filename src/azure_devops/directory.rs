@@ -238,7 +238,9 @@ impl AzureDevOps {
         let state = Pool::new(pool.id, self.rules, Arc::clone(ledger));
         let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state, self.view.clone());
         self.watch_licences(member);
-        let placeholders = Placeholders::new(Arc::clone(client), pool.clone(), &desk, self.leads.clone());
+        let is_guest = !self.members.iter().any(|known| Arc::ptr_eq(&known.client, client));
+        let (desks_too, leads) = (Arc::clone(&self.desks), self.leads.clone());
+        let placeholders = Placeholders::new(Arc::clone(client), pool.clone(), (&desk, is_guest), desks_too, leads);
         self.tasks.spawn(placeholders.run(member.stop.clone()));
         let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, self.polling);
         self.tasks.spawn(poller.run(member.stop.clone()));

@@ -43,6 +43,7 @@ pub(super) fn class_of(status: StatusCode, is_html: bool, asks_for_patience: boo
         200..=299 => return None,
         403 => FailureClass::Forbidden,
         404 | 410 => FailureClass::NotFound,
+        409 => FailureClass::Taken,
         429 => FailureClass::Throttled,
         503 if asks_for_patience => FailureClass::Throttled,
         408 | 500..=599 => FailureClass::ServerError,
@@ -73,7 +74,7 @@ impl Request<'_> {
             ("Agent Pools (read)", "Reader")
         };
         let mend = match class {
-            _ if self.manages && status == StatusCode::CONFLICT => {
+            FailureClass::Taken if self.manages => {
                 "another agent has that name: look at the pool's agents".to_owned()
             }
             _ if self.manages && status == StatusCode::BAD_REQUEST => {

@@ -16,26 +16,30 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
+    body::Bounds,
     client::Client,
     credential::{BroughtToken, Credential},
     directory::{AzureDevOps, Member, locked},
     organization::{BadOrganization, Organization, ParallelJobs},
 };
 use crate::{
-    pools::{Brought, Desk, Failure, FailureClass, IN_USE_FOR, PoolSelector, same_place},
+    pools::{Brought, Desk, Failure, FailureClass, PoolSelector, same_place},
     trigger::TriggerId,
     wording::shown_url,
 };
 
 /// Organisations that triggers may open at once.
 const MOST_GUESTS: usize = 64;
+/// A guest is forgotten when nobody has asked for so long: KEDA may poll as seldom as that, and a pool that is forgotten
+/// settles anew.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// How often it is seen whether anybody still asks.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
 
@@ -44,6 +48,7 @@ pub(super) struct Guests {
     /// What the operator has configured: where a URL is one of these, its settings hold, but for the credential.
     configured: Vec<Organization>,
     known: Arc<Mutex<Vec<Guest>>>,
+    bounds: Bounds,
 }
 
 /// A URL with a token.
@@ -58,7 +63,7 @@ struct Guest {
 
 impl Guests {
     pub(super) fn new(configured: &[Organization]) -> Self {
-        Self { configured: configured.to_vec(), known: Arc::default() }
+        Self { configured: configured.to_vec(), known: Arc::default(), bounds: Bounds::of_guests() }
     }
 
     /// The names of those that go to a configured organisation's URL.
@@ -113,7 +118,8 @@ impl AzureDevOps {
     fn admit(&self, brought: &Brought) -> Result<Arc<Member>, Arc<Failure>> {
         let now = self.clock.now();
         let mut known = locked(&self.guests.known);
-        if let Some(guest) = known.iter_mut().find(|guest| guest.is(brought)) {
+        let is_here = |guest: &&mut Guest| guest.is(brought) && !guest.member.stop.is_cancelled();
+        if let Some(guest) = known.iter_mut().find(is_here) {
             guest.last_asked = now;
             return Ok(Arc::clone(&guest.member));
         }
@@ -131,6 +137,7 @@ impl AzureDevOps {
             let message = format!("the organization of the trigger's own token: {fault}");
             Arc::new(Failure { class: FailureClass::Forbidden, message })
         })?;
+        let client = client.within(self.guests.bounds.clone());
         let stop = self.stop.child_token();
         let member = Arc::new(Member::new(client, organization.parallel_jobs, self.headroom, stop.clone()));
         let (url, triggers) = (brought.url.clone(), HashSet::new());
@@ -155,7 +162,8 @@ impl AzureDevOps {
             if let Some(same) = same {
                 tracing::info!(organization = &**name, trigger = %brought.by.scaled_job, "a token was rotated");
                 known[older].token.set(brought.token.clone());
-                known.remove(newer).member.stop.cancel();
+                // Its name is free when all that it has is gone.
+                known[newer].member.stop.cancel();
                 return same;
             }
         }
@@ -178,7 +186,7 @@ impl AzureDevOps {
                 let asked = locked(&known).iter().find(|guest| *guest.name() == name).map(|guest| guest.last_asked);
                 let desks = locked(&desks);
                 desks.iter().any(|desk| desk.organization == name && desk.is_in_use())
-                    || asked.is_some_and(|at| clock.now().duration_since(at) < IN_USE_FOR)
+                    || asked.is_some_and(|at| clock.now().duration_since(at) < KEPT_FOR)
             };
             let seeing = async {
                 while is_in_use() {
@@ -188,9 +196,9 @@ impl AzureDevOps {
             stop.run_until_cancelled(seeing).await;
             // Its pollers end, and with them whatever still waits at its desks.
             stop.cancel();
-            locked(&known).retain(|guest| *guest.name() != name);
-            locked(&lookups).retain(|(organization, _), _| *organization != name);
             locked(&desks).retain(|desk| desk.organization != name);
+            locked(&lookups).retain(|(organization, _), _| *organization != name);
+            locked(&known).retain(|guest| *guest.name() != name);
             metrics.forget(&name);
             tracing::debug!(organization = &*name, "an organization with a trigger's own token is forgotten");
         });

@@ -6,8 +6,10 @@
 //! ```
 //!
 //! Where no trigger wants a placeholder and none is registered, nothing is ever sent. A placeholder that nobody wants any more is
-//! removed after a grace, since after a restart not every trigger has asked yet, and only as it is at that moment. May touch the
-//! desk, and this edge's [`client`](super::client).
+//! removed after a grace, since after a restart not every trigger has asked yet, and only as it is at that moment. Not knowing is
+//! not wanting it gone: where nobody asks about the pool, only the cluster can say that a ScaledJob is no more. And a pool may
+//! have several desks, one for each token: what another one wants stays, and one that a trigger's token has opened removes
+//! nothing but its own. May touch the desks, and this edge's [`client`](super::client).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,10 +24,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{client::Client, decode::PoolReference};
+use super::{client::Client, decode::PoolReference, directory::locked, licences::Desks};
 use crate::{
     agent::Agent,
     capability::CapabilitySet,
+    decision::{Decision, TriggerDecision},
     placeholder::{Keeper, Mark, Step, Wanted, steps},
     pools::{Desk, Failure, FailureClass},
     trigger::ScaledJobId,
@@ -51,6 +54,10 @@ pub(super) struct Placeholders {
     pool: PoolReference,
     /// It ends with the desk.
     desk: Weak<Desk>,
+    /// Others may be of the same pool.
+    desks: Desks,
+    /// Whose placeholders may be removed, where not everybody's: the ScaledJobs that have wanted one here.
+    own: Option<HashSet<ScaledJobId>>,
     /// Since when nobody wants a placeholder, by Azure's number.
     unwanted: HashMap<i64, Instant>,
     /// Since when another one is wanted, by its name.
@@ -64,11 +71,12 @@ pub(super) struct Placeholders {
 }
 
 impl Placeholders {
-    /// Of the pool at a desk.
+    /// Of the pool at a desk, which is a guest's where a trigger's own token has opened it.
     pub(super) fn new(
         client: Arc<Client>,
         pool: PoolReference,
-        desk: &Arc<Desk>,
+        (desk, is_guest): (&Arc<Desk>, bool),
+        desks: Desks,
         leads: watch::Receiver<bool>,
     ) -> Self {
         let desk = Arc::downgrade(desk);
@@ -76,6 +84,8 @@ impl Placeholders {
             client,
             pool,
             desk,
+            desks,
+            own: is_guest.then(HashSet::new),
             unwanted: HashMap::new(),
             second: HashMap::new(),
             replaced: HashMap::new(),
@@ -107,17 +117,29 @@ impl Placeholders {
     fn planned(&mut self, desk: &Desk) -> Vec<Step> {
         let pool = desk.pool();
         let Some(snapshot) = desk.look().borrow().snapshot.clone() else { return Vec::new() };
-        let asked = pool.current();
-        let wanting = asked.iter().flat_map(|decision| &decision.triggers);
-        let wanting = wanting.filter(|decided| decided.trigger.keeps_placeholder).map(|decided| Wanted {
-            scaled_job: decided.trigger.id.scaled_job.clone(),
-            capabilities: decided.answer.is_ok().then(|| Arc::clone(&decided.capabilities)),
-        });
-        let mut planned = steps(&wanting.collect::<Vec<_>>(), &snapshot.agents, Keeper::Scaler);
-        // A replica that nobody asks does not know what is wanted of ScaledJobs that the cluster shows.
-        let is_known = |mark: &Mark| asked.is_some() || pool.shows(&mark.scaled_job) != Some(true);
-        planned.retain(|step| !matches!(step, Step::Remove { mark, .. } if !is_known(mark)));
+        let asked = pool.current().cloned();
+        let wanting = asked.iter().flat_map(|decision| wanting(decision));
+        let wanted: Vec<Wanted> = wanting
+            .map(|decided| Wanted {
+                scaled_job: decided.trigger.id.scaled_job.clone(),
+                capabilities: decided.answer.is_ok().then(|| Arc::clone(&decided.capabilities)),
+            })
+            .collect();
+        let mut planned = steps(&wanted, &snapshot.agents, Keeper::Scaler);
+        let is_unwanted = |mark: &Mark| asked.is_some() || pool.shows(&mark.scaled_job) == Some(false);
+        planned.retain(|step| !matches!(step, Step::Remove { mark, .. } if !is_unwanted(mark)));
         drop(pool);
+        if let Some(own) = &mut self.own {
+            own.extend(wanted.into_iter().map(|one| one.scaled_job));
+            let marks: HashSet<ScaledJobId> = marked(&snapshot.agents);
+            own.retain(|id| marks.contains(id));
+        }
+        planned.retain(|step| match step {
+            Step::Remove { mark: Mark { scaled_job, .. }, .. } => {
+                self.own.as_ref().is_none_or(|own| own.contains(scaled_job)) && !self.others_want(desk, scaled_job)
+            }
+            Step::Register { .. } | Step::Replace { .. } => true,
+        });
         if self.changed_at.is_some_and(|changed| snapshot.agents_at <= changed) || !*self.leads.borrow() {
             return Vec::new();
         }
@@ -128,8 +150,7 @@ impl Placeholders {
         let is_known =
             |wanted: &str| planned.iter().any(|step| matches!(step, Step::Register { name, .. } if name == wanted));
         self.second.retain(|name, _| is_known(name));
-        let has_one: HashSet<ScaledJobId> =
-            snapshot.agents.iter().filter_map(Mark::of).map(|mark| mark.scaled_job).collect();
+        let has_one = marked(&snapshot.agents);
         planned.retain(|step| match step {
             Step::Register { name, mark, .. } if has_one.contains(&mark.scaled_job) => {
                 now.duration_since(*self.second.entry(name.clone()).or_insert(now)) >= SECOND_AFTER
@@ -144,6 +165,15 @@ impl Placeholders {
         planned
     }
 
+    /// Whether a trigger wants a placeholder at another desk of this pool.
+    fn others_want(&self, desk: &Desk, scaled_job: &ScaledJobId) -> bool {
+        let desks = locked(&self.desks).clone();
+        desks.iter().filter(|other| other.id == desk.id && other.organization != desk.organization).any(|other| {
+            let asked = other.pool().current().cloned();
+            asked.iter().flat_map(|asked| wanting(asked)).any(|decided| decided.trigger.id.scaled_job == *scaled_job)
+        })
+    }
+
     /// Does it, one after the other; how long to wait then.
     async fn carry_out(&mut self, planned: Vec<Step>) -> Duration {
         for step in planned {
@@ -151,7 +181,11 @@ impl Placeholders {
             let outcome = self.carry_out_one(&step).await;
             let Some(desk) = self.desk.upgrade() else { return PACE };
             self.changed_at = Some(desk.now());
-            if let Err(failure) = outcome {
+            if let Err(failure) = outcome.or_else(|failure| match failure.class {
+                // Another replica was quicker: the next look shows it.
+                FailureClass::Taken => Ok(()),
+                _ => Err(failure),
+            }) {
                 tracing::warn!(
                     pool = &*self.pool.name,
                     class = failure.class.label(),
@@ -177,7 +211,7 @@ impl Placeholders {
                 ("a placeholder is registered", name, mark)
             }
             Step::Replace { id, name, mark, capabilities } => {
-                if !self.is_still(*id, mark).await? {
+                if !client.is_placeholder(pool, *id, mark).await? {
                     return Ok(());
                 }
                 client.replace_agent(pool, (*id, name), capabilities).await?;
@@ -185,7 +219,7 @@ impl Placeholders {
                 ("a placeholder has other capabilities", name, mark)
             }
             Step::Remove { id, name, mark } => {
-                if !self.is_still(*id, mark).await? {
+                if !client.is_placeholder(pool, *id, mark).await? {
                     return Ok(());
                 }
                 client.remove_agent(pool, (*id, name)).await?;
@@ -195,13 +229,16 @@ impl Placeholders {
         tracing::info!(organization = &**client.organization(), pool = &*pool.name, name, scaled_job = %mark, "{did}");
         Ok(())
     }
+}
 
-    /// Whether an agent is that placeholder at this moment, and has no job.
-    async fn is_still(&self, id: i64, mark: &Mark) -> Result<bool, Failure> {
-        let agent = self.client.agent(&self.pool, id).await?;
-        let is_this = |agent: &Agent| Mark::of(agent).as_ref() == Some(mark) && agent.assigned.is_none();
-        Ok(agent.as_ref().is_some_and(is_this))
-    }
+/// The triggers that want a placeholder.
+fn wanting(decision: &Decision) -> impl Iterator<Item = &TriggerDecision> {
+    decision.triggers.iter().filter(|decided| decided.trigger.keeps_placeholder)
+}
+
+/// The ScaledJobs that have one.
+fn marked(agents: &[Agent]) -> HashSet<ScaledJobId> {
+    agents.iter().filter_map(Mark::of).map(|mark| mark.scaled_job).collect()
 }
 
 fn removed(step: &Step) -> Option<i64> {

@@ -6,6 +6,7 @@
 //! domain types of these, and the simulator writes them.
 
 mod field;
+mod items;
 mod usage;
 
 use jiff::Timestamp;
@@ -17,11 +18,13 @@ pub use self::usage::{ResourceLimit, ResourceUsage, RunningRequest};
 
 /// The envelope of every list.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub struct List<T> {
     /// How many items there are; not relied upon.
     #[serde(default, deserialize_with = "or_default")]
     pub count: usize,
     /// The items. An answer without them is no list.
+    #[serde(deserialize_with = "items::bounded")]
     pub value: Vec<T>,
 }
 

@@ -108,6 +108,12 @@ impl Ensure {
         let is_asked = |step: &Step| step.mark().scaled_job == self.scaled_job;
         for step in steps(&[wanted], &agents, Keeper::Person).into_iter().filter(is_asked) {
             pool.client.wait_patiently().await;
+            // It may have become an agent since it was listed.
+            if let Step::Replace { id, mark, .. } | Step::Remove { id, mark, .. } = &step
+                && !pool.client.is_placeholder(&pool.pool, *id, mark).await?
+            {
+                continue;
+            }
             match step {
                 Step::Register { name, capabilities, .. } => {
                     pool.client.register_agent(&pool.pool, &name, &capabilities).await?;
@@ -126,10 +132,13 @@ impl Remove {
     async fn run(self) -> Result<(), Failed> {
         let pool = self.pool.open().await?;
         let agents = pool.agents().await?;
-        for agent in
-            agents.iter().filter(|agent| Mark::of(agent).is_some_and(|mark| mark.scaled_job == self.scaled_job))
-        {
+        let marked = agents.iter().filter_map(|agent| Some((agent, Mark::of(agent)?)));
+        for (agent, mark) in marked.filter(|(_, mark)| mark.scaled_job == self.scaled_job) {
             pool.client.wait_patiently().await;
+            if !pool.client.is_placeholder(&pool.pool, agent.id, &mark).await? {
+                tracing::info!(agent = agent.name.as_str(), "not removed: it is no placeholder any more");
+                continue;
+            }
             pool.client.remove_agent(&pool.pool, (agent.id, agent.name.as_str())).await?;
             tracing::info!(agent = agent.name.as_str(), "removed: a placeholder of {}", self.scaled_job);
         }

@@ -1,9 +1,11 @@
 //! Who comes in: connections, a bounded number of them, and their TLS handshakes, which must end in time.
 //!
-//! A handshake that hangs holds up nobody: each runs by itself. Beyond the bound a connection is closed as soon as it comes, so
-//! that what clients keep open costs no more memory than that.
+//! A handshake that hangs holds up nobody: each runs by itself, and of those that are under way the oldest makes room for a new
+//! one. Who has come in has a place; where all are taken a connection is closed, so that what clients keep open costs no more
+//! memory than that. A client that says nothing at all, in the clear too, does not come in.
 
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
     sync::Arc,
@@ -16,7 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{Instant, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -28,7 +30,9 @@ use super::Came;
 
 /// KEDA needs one connection, or a few where several of its replicas or tools ask.
 const CONNECTIONS: usize = 512;
-/// From a connection to the end of its handshake.
+/// Clients that have not come in yet.
+const AT_THE_DOOR: usize = 128;
+/// From a connection to the end of its handshake, or in the clear to its first byte.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long the system waits until it asks whether a silent peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -58,6 +62,7 @@ async fn accept(
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
     let mut handshakes: JoinSet<Result<(), String>> = JoinSet::new();
+    let mut at_the_door: VecDeque<AbortHandle> = VecDeque::new();
     let mut turned_away = TurnedAway::default();
     loop {
         let tcp = tokio::select! {
@@ -72,28 +77,35 @@ async fn accept(
                 None => return,
             },
             Some(ended) = handshakes.join_next() => {
-                if let Ok(Err(why)) = ended {
-                    turned_away.note(&why);
+                match ended {
+                    Ok(Ok(())) => {}
+                    Ok(Err(why)) => turned_away.note(&why),
+                    Err(_) => turned_away.note(&format!("more than {AT_THE_DOOR} clients have not come in yet")),
                 }
+                at_the_door.retain(|handshake| !handshake.is_finished());
                 continue;
             }
             () = entered.closed() => return,
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            turned_away.note(&format!("{CONNECTIONS} connections are open already"));
-            continue;
-        };
+        if at_the_door.len() >= AT_THE_DOOR
+            && let Some(oldest) = at_the_door.pop_front()
+        {
+            oldest.abort();
+        }
+        let places = Arc::clone(&places);
         let acceptor = certificates.as_ref().map(|current| TlsAcceptor::from(Arc::clone(&current.borrow())));
         let entered = entered.clone();
-        handshakes.spawn(async move {
+        at_the_door.push_back(handshakes.spawn(async move {
             let io = match acceptor {
-                None => Either::Left(tcp),
+                None => Either::Left(first_byte(tcp).await?),
                 Some(acceptor) => Either::Right(Box::new(shake_hands(acceptor, tcp).await?)),
             };
+            let place = places.try_acquire_owned();
+            let place = place.map_err(|_| format!("{CONNECTIONS} connections are open already"))?;
             // Nobody takes it where the server stops.
             let _ = entered.send(Ok(Connection { io, _place: place })).await;
             Ok(())
-        });
+        }));
     }
 }
 
@@ -102,6 +114,16 @@ async fn shake_hands(acceptor: TlsAcceptor, tcp: TcpStream) -> Result<TlsStream<
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(format!("the TLS handshake failed: {error}")),
         Err(_) => Err(format!("the TLS handshake took longer than {} s", HANDSHAKE.as_secs())),
+    }
+}
+
+/// A client speaks first.
+async fn first_byte(tcp: TcpStream) -> Result<TcpStream, String> {
+    match timeout(HANDSHAKE, tcp.peek(&mut [0])).await {
+        Ok(Ok(0)) => Err("the client went without a word".to_owned()),
+        Ok(Ok(_)) => Ok(tcp),
+        Ok(Err(error)) => Err(format!("the connection broke: {error}")),
+        Err(_) => Err(format!("the client has said nothing within {} s", HANDSHAKE.as_secs())),
     }
 }
 

@@ -81,6 +81,7 @@ impl Fault {
                 FailureClass::Throttled
                 | FailureClass::ServerError
                 | FailureClass::Unreachable
+                | FailureClass::Taken
                 | FailureClass::BadAnswer
                 | FailureClass::Stale => Code::Unavailable,
             },

@@ -18,11 +18,14 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     task::JoinSet,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 /// Connections at a time; more wait in the listener's own queue. HTTP/1 has one request under way on each.
 const CONNECTIONS: usize = 256;
+/// A client that has said nothing by then does not keep its place.
+const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(5);
 /// Time for a request's head, from the connection or the last answer on.
 const HEAD_WITHIN: Duration = Duration::from_secs(65);
 /// A request's head may be this long.
@@ -43,7 +46,13 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             Some(_ended) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, router.clone(), stop.clone()));
+                    let (router, stop) = (router.clone(), stop.clone());
+                    connections.spawn(async move {
+                        let first = stop.run_until_cancelled(timeout(FIRST_BYTE_WITHIN, stream.peek(&mut [0]))).await;
+                        if let Some(Ok(Ok(1))) = first {
+                            converse(stream, router, stop).await;
+                        }
+                    });
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "the HTTP listener could not take a connection");
@@ -73,7 +82,7 @@ where
         () = tokio::time::sleep(CONNECTION_AGE) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(ANSWER_WITHIN, connection).await;
+    let _ = timeout(ANSWER_WITHIN, connection).await;
 }
 
 #[cfg(test)]

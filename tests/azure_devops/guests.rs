@@ -15,7 +15,7 @@ use crate::{
     world::{World, named, pass, until},
 };
 
-const FORGOTTEN: Duration = Duration::from_mins(12);
+const FORGOTTEN: Duration = Duration::from_mins(62);
 
 /// The trigger of the ScaledJob `ci/NAME`, with a token for a URL.
 fn brought(name: &str, token: &str, url: &str) -> Brought {
@@ -142,7 +142,7 @@ async fn tokens_are_kept_up_to_a_bound_and_forgotten_when_nobody_asks() {
     assert_eq!(failure.class, FailureClass::TooMany, "{failure}");
     assert!(names(&world.azure).len() == 64 && counted(&world) > 64);
 
-    for _ in 0..2 {
+    for _ in 0..8 {
         pass(Duration::from_mins(8)).await;
         first.nudge();
         until(&first, |look| look.asking_since.is_none()).await;

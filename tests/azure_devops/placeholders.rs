@@ -11,7 +11,7 @@ use azp_scaler::{
     },
     metrics::Metrics,
     placeholder::{Keeper, Mark},
-    pools::{Clock, Desk, Directory, FailureClass},
+    pools::{Brought, Clock, Desk, Directory, FailureClass},
     simulator::live::{LiveWorld, control},
     trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Strategy, Trigger, TriggerId},
 };
@@ -82,7 +82,7 @@ impl Place {
 }
 
 fn trigger(offers: &str, keeps_placeholder: bool) -> Arc<Trigger> {
-    let scaled_job = ScaledJobId { name: "java".into(), namespace: "agents".into() };
+    let scaled_job = id("java");
     let metadata = [("capabilities".to_owned(), format!("{offers} {keeps_placeholder}"))].into();
     Arc::new(Trigger {
         id: TriggerId { scaled_job, metadata: Arc::new(metadata) },
@@ -101,6 +101,10 @@ fn trigger(offers: &str, keeps_placeholder: bool) -> Arc<Trigger> {
         keeps_placeholder,
         hints: Vec::new(),
     })
+}
+
+fn id(name: &str) -> ScaledJobId {
+    ScaledJobId { name: name.into(), namespace: "agents".into() }
 }
 
 fn java(agents: &[Agent]) -> Option<&str> {
@@ -178,6 +182,50 @@ async fn a_replica_that_does_not_lead_changes_nothing() {
         place.a_minute(&wants).await;
     }
     assert!(place.agents().await.is_empty());
+    place.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_asks_about_is_not_what_nobody_wants() {
+    let place = Place::start(true).await;
+    place.ask(&trigger("java=17", true)).await;
+    place.until_agents(|agents| !agents.is_empty()).await;
+    // KEDA is gone: triggers are forgotten, and agents still looked at, as somebody reads the page.
+    for _ in 0..40 {
+        let before = place.desk.look().borrow().rounds_ended;
+        pass(Duration::from_secs(61)).await;
+        let snapshot = place.desk.snapshot().await.unwrap();
+        place.desk.pool().refresh(&snapshot, place.desk.now());
+        until(&place.desk, |look| look.rounds_ended > before).await;
+    }
+    assert!(place.desk.pool().current().is_none_or(|decision| decision.triggers.is_empty()), "it is forgotten");
+    assert_eq!(place.agents().await.len(), 1);
+    place.stop().await;
+}
+
+#[tokio::test]
+async fn desks_of_one_pool_leave_each_other_s_placeholders_alone() {
+    let place = Place::start(true).await;
+    let brought = Brought {
+        url: place.world.organization_url().parse().unwrap(),
+        token: TOKEN.into(),
+        by: trigger("go", false).id.clone(),
+    };
+    let guest = place.azure.open_with(&brought, &named("linux")).await.unwrap();
+    assert_ne!(guest.organization, place.desk.organization);
+    let wants = trigger("java=17", true);
+    let other =
+        Trigger { id: TriggerId { scaled_job: id("go"), ..wants.id.clone() }, ..(*trigger("go", false)).clone() };
+    let other = Arc::new(other);
+    place.ask(&wants).await;
+    let first = place.until_agents(|agents| !agents.is_empty()).await[0].id;
+    for _ in 0..20 {
+        place.a_minute(&wants).await;
+        let snapshot = guest.snapshot().await.unwrap();
+        guest.pool().ask(&other, &snapshot, guest.now()).unwrap();
+    }
+    let agents = place.agents().await;
+    assert_eq!(agents.iter().map(|agent| agent.id).collect::<Vec<_>>(), [first], "it was never removed");
     place.stop().await;
 }
 

@@ -9,9 +9,11 @@ use azp_scaler::{
     external_scaler::Service,
     metrics::Metrics,
     pools::{Directory, FailureClass},
-    protocol::{GetMetricsRequest, external_scaler_server::ExternalScaler},
+    protocol::{
+        GetMetricsRequest, external_scaler_client::ExternalScalerClient, external_scaler_server::ExternalScaler,
+    },
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{net::TcpStream, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request};
 
@@ -71,4 +73,16 @@ async fn a_reference_that_is_too_large_is_refused() {
     let status = keda.get_metric_spec(reference(&[("capabilities", &endless)])).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
     assert!(keda.get_metric_spec(reference(&[])).await.is_ok(), "the connection goes on");
+}
+
+#[tokio::test]
+async fn clients_that_say_nothing_keep_nobody_out() {
+    let world = World::new();
+    let (_keda, address, _server) = world.serve().await;
+    let mut silent = Vec::new();
+    for _ in 0..600 {
+        silent.push(TcpStream::connect(address.trim_start_matches("http://")).await.unwrap());
+    }
+    let mut keda = ExternalScalerClient::connect(address).await.unwrap();
+    assert!(keda.get_metric_spec(reference(&[])).await.is_ok());
 }

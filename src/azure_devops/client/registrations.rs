@@ -11,7 +11,7 @@ use crate::{
     agent::Agent,
     azure_devops::wire,
     capability::CapabilitySet,
-    placeholder::ANY_VERSION,
+    placeholder::{ANY_VERSION, Mark},
     pools::{Failure, FailureClass},
 };
 
@@ -31,6 +31,16 @@ impl Client {
             Err(failure) if failure.class == FailureClass::NotFound => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Whether an agent is that placeholder at this moment, and has no job.
+    ///
+    /// # Errors
+    ///
+    /// When Azure does not say.
+    pub async fn is_placeholder(&self, pool: &PoolReference, id: i64, mark: &Mark) -> Result<bool, Failure> {
+        let agent = self.agent(pool, id).await?;
+        Ok(agent.is_some_and(|agent| Mark::of(&agent).as_ref() == Some(mark) && agent.assigned.is_none()))
     }
 
     /// Registers an agent that is offline.
