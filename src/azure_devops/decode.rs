@@ -117,9 +117,13 @@ pub fn refusal(body: &[u8]) -> Option<String> {
     refusal.message.map(|message| message.0.into_owned())
 }
 
+/// A name of a pool is a metric's label: no more characters of it are kept, which is more than Azure lets it have.
+const LONGEST_NAME: usize = 512;
+
 impl From<wire::Pool<'_>> for PoolReference {
     fn from(pool: wire::Pool<'_>) -> Self {
-        Self { id: pool.id, name: pool.name.as_ref().into() }
+        let name: String = pool.name.as_ref().chars().take(LONGEST_NAME).collect();
+        Self { id: pool.id, name: name.into() }
     }
 }
 
@@ -177,6 +181,12 @@ mod tests {
         let plans = ["Build", "Release", "Deployment", "PoolMaintenance"].map(job).join(",");
         let body = format!(r#"{{"value":[{plans},{{"requestId":99,"result":"canceled"}}]}}"#);
         assert_eq!(queue(body.as_bytes()).unwrap().jobs.len(), 4);
+    }
+
+    #[test]
+    fn a_name_without_end_is_cut() {
+        let body = format!(r#"{{"id":1,"name":"{}"}}"#, "ü".repeat(100_000));
+        assert_eq!(pool(body.as_bytes(), 1).unwrap().name.chars().count(), LONGEST_NAME);
     }
 
     #[test]
