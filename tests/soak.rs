@@ -160,6 +160,8 @@ async fn main() {
         assert!(call("POST", "jobs", job).await.unwrap().status().is_success());
     }
     let mut scaler = program(&["serve"]);
+    // Nobody starts an agent, and that is not what is tried here.
+    scaler.env("AZP_SCALER__DECISIONS__START_TIMEOUT", "1h");
     scaler.env("AZP_URL", url).env("AZP_SCALER__DECISIONS__SETTLE", "2s").env("RUST_LOG", "error,azp_scaler::app=info");
     scaler.env("AZP_SCALER__GRPC__LISTEN", "127.0.0.1:0").env("AZP_SCALER__HTTP__LISTEN", "127.0.0.1:0");
     let mut scaler = Process(scaler.stderr(Stdio::piped()).spawn().unwrap());
