@@ -161,7 +161,12 @@ impl AzureDevOps {
         if let Some(known) = known.as_ref().filter(|known| known.is_valid()) {
             return known.result.clone();
         }
-        let result = self.look_up(member, selector).await.map_err(Arc::new);
+        let found = self.look_up(member, selector).await.map_err(Arc::new);
+        let result = match (found, known.as_ref().map(|known| &known.result)) {
+            // It may be out of sight for a while only. Its desk tells why, and notes who asks meanwhile.
+            (Err(_), Some(Ok(desk))) if is_polled(desk) => Ok(Arc::clone(desk)),
+            (found, _) => found,
+        };
         *known = Some(LookedUp { at: Instant::now(), result: result.clone() });
         result
     }
@@ -225,10 +230,12 @@ impl AzureDevOps {
         let Member { client, ledger, turned, .. } = member;
         let organization = client.organization();
         let mut desks = locked(&self.desks);
-        // A pool that was made anew has another number, one that was renamed another name; a poller ends with its desk.
+        // A pool that was made anew has another number, one that was renamed another name; a poller ends with its desk. One
+        // that was out of sight for a while has both, and goes on with all that is known of it.
         desks.retain(|desk| {
-            let is_this = desk.organization == *organization && (desk.id == pool.id || desk.name == pool.name);
-            !(is_this && is_gone(desk))
+            let (same_id, same_name) = (desk.id == pool.id, desk.name == pool.name);
+            let is_this = desk.organization == *organization && (same_id || same_name);
+            !is_this || is_polled(desk) && (same_id && same_name || !is_gone(desk))
         });
         if let Some(desk) = desks.iter().find(|desk| desk.organization == *organization && desk.id == pool.id) {
             return Arc::clone(desk);
@@ -319,14 +326,15 @@ impl LookedUp {
     }
 }
 
+/// Whether the desk's poller has not ended.
+fn is_polled(desk: &Desk) -> bool {
+    desk.look().has_changed().is_ok()
+}
+
 /// Whether the poller has found that the pool does not exist any more, or has ended itself.
 fn is_gone(desk: &Desk) -> bool {
-    let look = desk.look();
-    if look.has_changed().is_err() {
-        return true;
-    }
-    let look = look.borrow();
-    look.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::NotFound)
+    let is_not_found = |failure: &Arc<Failure>| failure.class == FailureClass::NotFound;
+    !is_polled(desk) || desk.look().borrow().failure.as_ref().is_some_and(is_not_found)
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

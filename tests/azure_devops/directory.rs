@@ -104,7 +104,10 @@ async fn a_pool_that_was_made_anew_gets_a_new_desk() {
     world.fake.answer(Part::Pools, Answer::new(404, ""));
     pass(Duration::from_secs(30)).await;
     until(&old, |look| look.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::NotFound)).await;
-    assert_eq!(world.open(&named("Linux")).await.unwrap_err().class, FailureClass::NotFound);
+    let asked = world.open(&named("Linux")).await.unwrap();
+    assert!(Arc::ptr_eq(&old, &asked), "who asks is noted there");
+    pass(Duration::from_secs(10)).await;
+    assert_eq!(asked.snapshot().await.unwrap_err().class, FailureClass::NotFound);
 
     world.fake.answer(Part::Pools, pools(9));
     pass(Duration::from_secs(10)).await;
@@ -112,6 +115,25 @@ async fn a_pool_that_was_made_anew_gets_a_new_desk() {
     assert_eq!(new.id, 9);
     let ids: Vec<i64> = world.azure.desks().iter().map(|desk| desk.id).collect();
     assert_eq!(ids, [9], "nothing is left of the pool that is gone");
+}
+
+#[tokio::test]
+async fn a_pool_that_was_out_of_sight_goes_on_at_its_desk() {
+    let world = World::start().await;
+    let old = world.desk().await;
+    world.fake.answer(Part::Pools, Answer::new(404, ""));
+    world.fake.answer(Part::JobRequests, Answer::new(404, ""));
+    old.nudge();
+    until(&old, |look| look.failure.is_some()).await;
+    assert!(Arc::ptr_eq(&old, &world.open(&named("Linux")).await.unwrap()));
+
+    world.fake.answer(Part::Pools, pools(7));
+    world.fake.answer(Part::JobRequests, Answer::list(&[]));
+    pass(Duration::from_secs(10)).await;
+    assert!(Arc::ptr_eq(&old, &world.open(&named("Linux")).await.unwrap()));
+    old.nudge();
+    until(&old, |look| look.failure.is_none()).await;
+    assert_eq!(world.azure.desks().len(), 1);
 }
 
 #[tokio::test]
