@@ -5,7 +5,7 @@
 
 mod config_sh;
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 use azp_scaler::{
     app::clock,
@@ -30,6 +30,9 @@ use super::{
 /// What the credential must allow.
 const RIGHTS: &str =
     "the token needs the scope Agent Pools (read & manage), and its user the role Administrator on the pool";
+
+/// A credential that is refused when the registration is to be removed is shown again no longer than this.
+const REFUSED_FOR: Duration = Duration::from_mins(2);
 
 /// Who registers and removes.
 pub(crate) struct Registrar<'a> {
@@ -188,7 +191,8 @@ impl<'a> Registrar<'a> {
     /// Removes the registration.
     pub(crate) async fn remove(&self, registered: &Registered) -> Result<(), Failed> {
         let Registered { pool, agent } = registered;
-        let mut pauses = Pauses::until(Instant::now() + self.settings.times.remove);
+        let begun = Instant::now();
+        let mut pauses = Pauses::until(begun + self.settings.times.remove);
         loop {
             let Err(failure) = self.client.remove_agent(pool, (*agent, &self.settings.name)).await else {
                 tracing::info!(agent, "the registration is removed");
@@ -196,6 +200,7 @@ impl<'a> Registrar<'a> {
             };
             let pause = match failure.class {
                 FailureClass::Forbidden => None,
+                FailureClass::NotSignedIn if begun.elapsed() >= REFUSED_FOR => None,
                 _ => pauses.next(Instant::now(), self.client.patience_left()),
             };
             let Some(pause) = pause else {
