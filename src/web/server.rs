@@ -6,7 +6,7 @@
 //!
 //! Knows sockets and a router, nothing of pools.
 
-use std::{pin::pin, time::Duration};
+use std::{collections::VecDeque, pin::pin, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -16,14 +16,16 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
-    task::JoinSet,
+    net::{TcpListener, TcpStream},
+    task::{AbortHandle, JoinSet},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 /// Connections at a time; more wait in the listener's own queue. HTTP/1 has one request under way on each.
 const CONNECTIONS: usize = 256;
+/// Clients that have not said anything yet.
+const SILENT: usize = 128;
 /// A client that has said nothing by then does not keep its place.
 const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(5);
 /// Time for a request's head, from the connection or the last answer on.
@@ -40,19 +42,24 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Answers requests until it is stopped; returns when the last connection has ended.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut connections = JoinSet::new();
+    // Those that have not said anything yet: the oldest makes room for a new one, so that they keep nobody out.
+    let (mut silent, mut oldest) = (JoinSet::new(), VecDeque::new());
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_ended) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+            Some(spoke) = silent.join_next(), if connections.len() < CONNECTIONS => {
+                oldest.retain(|handle: &AbortHandle| !handle.is_finished());
+                if let Ok(Some(stream)) = spoke {
+                    connections.spawn(converse(stream, router.clone(), stop.clone()));
+                }
+            }
+            accepted = listener.accept(), if silent.len() < 2 * SILENT => match accepted {
                 Ok((stream, _)) => {
-                    let (router, stop) = (router.clone(), stop.clone());
-                    connections.spawn(async move {
-                        let first = stop.run_until_cancelled(timeout(FIRST_BYTE_WITHIN, stream.peek(&mut [0]))).await;
-                        if let Some(Ok(Ok(1))) = first {
-                            converse(stream, router, stop).await;
-                        }
-                    });
+                    if oldest.len() >= SILENT && let Some(handle) = oldest.pop_front() {
+                        handle.abort();
+                    }
+                    oldest.push_back(silent.spawn(spoken(stream)));
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "the HTTP listener could not take a connection");
@@ -63,6 +70,12 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// A connection on which the client has begun to speak.
+async fn spoken(stream: TcpStream) -> Option<TcpStream> {
+    let first = timeout(FIRST_BYTE_WITHIN, stream.peek(&mut [0])).await;
+    matches!(first, Ok(Ok(1))).then_some(stream)
 }
 
 /// One connection from beginning to end. A client that breaks off or talks nonsense is its own affair.
