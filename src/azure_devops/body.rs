@@ -22,9 +22,9 @@ impl Bounds {
         Self { large: 4 << 20, most: 64 << 20, turns: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Of the organizations that triggers bring, which may be anybody's: they take turns among all of them.
-    pub(super) fn of_guests() -> Self {
-        Self { large: 64 << 10, most: 16 << 20, turns: Arc::new(Semaphore::new(1)) }
+    /// Of an organization that a trigger brings, which may be anybody's.
+    pub(super) fn of_guest() -> Self {
+        Self { large: 64 << 10, most: 8 << 20, turns: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn large_answers_are_read_one_after_the_other() {
-        let bounds = Bounds::of_guests();
+        let bounds = Bounds::of_guest();
         let Bounds { large, most, .. } = bounds;
         let first = read_in_turn(answer(large + 1), &bounds).await.unwrap().unwrap();
         assert_eq!(first.bytes.len(), large + 1);

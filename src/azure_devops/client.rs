@@ -100,6 +100,11 @@ impl Client {
         &self.organization
     }
 
+    /// The organisation's address.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
     /// Looks a pool up; it must exist.
     ///
     /// # Errors
@@ -338,7 +343,11 @@ impl Client {
         let is_html = is_html || bytes.trim_ascii_start().starts_with(b"<");
         match class_of(status, is_html, patience.is_some()) {
             Some(class) => {
-                let class = if endpoint.is_absent(status) { FailureClass::NotFound } else { class };
+                let class = match class {
+                    _ if endpoint.is_absent(status) => FailureClass::NotFound,
+                    FailureClass::Taken if !request.manages => FailureClass::BadAnswer,
+                    class => class,
+                };
                 let said = decode::refusal(bytes).map(|said| with.hide(&said));
                 Err(request.refused(class, status, said.as_deref()))
             }

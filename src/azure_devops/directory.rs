@@ -61,7 +61,7 @@ pub struct AzureDevOps {
     pub(super) clock: Clock,
     pub(super) lookups: Arc<Lookups>,
     pub(super) desks: Desks,
-    pub(super) guests: Guests,
+    pub(super) guests: Arc<Guests>,
     pub(super) headroom: Headroom,
     view: watch::Receiver<View>,
     leads: watch::Receiver<bool>,
@@ -132,7 +132,7 @@ impl AzureDevOps {
             clock,
             lookups: Arc::default(),
             desks: Arc::default(),
-            guests: Guests::new(organizations),
+            guests: Arc::new(Guests::new(organizations)),
             headroom,
             view: cluster_watch::off(),
             leads: watch::channel(true).1,
@@ -246,8 +246,8 @@ impl AzureDevOps {
         let (desk, publisher) = Desk::new(organization, pool.id, name, self.clock, freshness, state, self.view.clone());
         self.watch_licences(member);
         let is_guest = !self.members.iter().any(|known| Arc::ptr_eq(&known.client, client));
-        let (desks_too, leads) = (Arc::clone(&self.desks), self.leads.clone());
-        let placeholders = Placeholders::new(Arc::clone(client), pool.clone(), (&desk, is_guest), desks_too, leads);
+        let (others, leads) = ((Arc::clone(&self.desks), Arc::clone(&self.guests)), self.leads.clone());
+        let placeholders = Placeholders::new(Arc::clone(client), pool.clone(), (&desk, is_guest), others, leads);
         self.tasks.spawn(placeholders.run(member.stop.clone()));
         let poller = Poller::new(Arc::clone(client), pool, publisher, Arc::clone(turned), self.clock, self.polling);
         self.tasks.spawn(poller.run(member.stop.clone()));

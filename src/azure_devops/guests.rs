@@ -30,15 +30,15 @@ use super::{
     organization::{BadOrganization, Organization, ParallelJobs},
 };
 use crate::{
-    pools::{Brought, Desk, Failure, FailureClass, PoolSelector, same_place},
+    pools::{Brought, Desk, Failure, FailureClass, IN_USE_FOR, PoolSelector, same_place},
     trigger::TriggerId,
     wording::shown_url,
 };
 
 /// Organisations that triggers may open at once.
 const MOST_GUESTS: usize = 64;
-/// A guest is forgotten when nobody has asked for so long: KEDA may poll as seldom as that, and a pool that is forgotten
-/// settles anew.
+/// A guest that Azure has taken is forgotten when nobody has asked for so long: KEDA may poll as seldom as that, and a pool that
+/// is forgotten settles anew.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// How often it is seen whether anybody still asks.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
@@ -48,7 +48,6 @@ pub(super) struct Guests {
     /// What the operator has configured: where a URL is one of these, its settings hold, but for the credential.
     configured: Vec<Organization>,
     known: Arc<Mutex<Vec<Guest>>>,
-    bounds: Bounds,
 }
 
 /// A URL with a token.
@@ -63,15 +62,22 @@ struct Guest {
 
 impl Guests {
     pub(super) fn new(configured: &[Organization]) -> Self {
-        Self { configured: configured.to_vec(), known: Arc::default(), bounds: Bounds::of_guests() }
+        Self { configured: configured.to_vec(), known: Arc::default() }
     }
 
     /// The names of those that go to a configured organisation's URL.
     pub(super) fn at(&self, organization: &str) -> Vec<Arc<str>> {
         let configured = self.configured.iter().find(|it| *it.name == *organization);
-        let Some(url) = configured.and_then(|it| it.base().ok()) else { return Vec::new() };
+        configured.and_then(|it| it.base().ok()).map(|url| self.names_at(&url)).unwrap_or_default()
+    }
+
+    /// The names of all organisations at a URL, configured ones and guests.
+    pub(super) fn names_at(&self, url: &Url) -> Vec<Arc<str>> {
+        let is_there = |it: &&Organization| it.base().is_ok_and(|base| same_place(&base, url));
+        let configured = self.configured.iter().filter(is_there).map(|it| Arc::clone(&it.name));
         let known = locked(&self.known);
-        known.iter().filter(|guest| same_place(&guest.url, &url)).map(|guest| Arc::clone(guest.name())).collect()
+        let guests = known.iter().filter(|guest| same_place(&guest.url, url)).map(|guest| Arc::clone(guest.name()));
+        configured.chain(guests).collect()
     }
 
     /// What a client needs to know to go to a URL with a token, and where the token is kept.
@@ -124,6 +130,11 @@ impl AzureDevOps {
             return Ok(Arc::clone(&guest.member));
         }
         if known.len() >= MOST_GUESTS {
+            // The next poll finds the place of one that nobody uses.
+            let unused = known.iter().filter(|guest| guest.triggers.is_empty() && !guest.is(brought));
+            if let Some(guest) = unused.min_by_key(|guest| guest.last_asked) {
+                guest.member.stop.cancel();
+            }
             let message = format!(
                 "`{}` with the trigger's own token: {MOST_GUESTS} such tokens and URLs are in use, and no more are kept; \
                  configure the organizations that many triggers use",
@@ -137,7 +148,7 @@ impl AzureDevOps {
             let message = format!("the organization of the trigger's own token: {fault}");
             Arc::new(Failure { class: FailureClass::Forbidden, message })
         })?;
-        let client = client.within(self.guests.bounds.clone());
+        let client = client.within(Bounds::of_guest());
         let stop = self.stop.child_token();
         let member = Arc::new(Member::new(client, organization.parallel_jobs, self.headroom, stop.clone()));
         let (url, triggers) = (brought.url.clone(), HashSet::new());
@@ -183,10 +194,11 @@ impl AzureDevOps {
         let (clock, lookups, metrics) = (self.clock, Arc::clone(&self.lookups), self.metrics.clone());
         self.tasks.spawn(async move {
             let is_in_use = || {
-                let asked = locked(&known).iter().find(|guest| *guest.name() == name).map(|guest| guest.last_asked);
-                let desks = locked(&desks);
-                desks.iter().any(|desk| desk.organization == name && desk.is_in_use())
-                    || asked.is_some_and(|at| clock.now().duration_since(at) < KEPT_FOR)
+                let is_kept = locked(&known).iter().find(|guest| *guest.name() == name).is_some_and(|guest| {
+                    let limit = if guest.triggers.is_empty() { IN_USE_FOR } else { KEPT_FOR };
+                    clock.now().duration_since(guest.last_asked) < limit
+                });
+                is_kept || locked(&desks).iter().any(|desk| desk.organization == name && desk.is_in_use())
             };
             let seeing = async {
                 while is_in_use() {

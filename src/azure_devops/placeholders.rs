@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{client::Client, decode::PoolReference, directory::locked, licences::Desks};
+use super::{client::Client, decode::PoolReference, directory::locked, guests::Guests, licences::Desks};
 use crate::{
     agent::Agent,
     capability::CapabilitySet,
@@ -56,6 +56,7 @@ pub(super) struct Placeholders {
     desk: Weak<Desk>,
     /// Others may be of the same pool.
     desks: Desks,
+    guests: Arc<Guests>,
     /// Whose placeholders may be removed, where not everybody's: the ScaledJobs that have wanted one here.
     own: Option<HashSet<ScaledJobId>>,
     /// Since when nobody wants a placeholder, by Azure's number.
@@ -64,6 +65,8 @@ pub(super) struct Placeholders {
     second: HashMap<String, Instant>,
     /// What a placeholder was replaced with: Azure may say other things of it than it was told, and must not be told for ever.
     replaced: HashMap<i64, CapabilitySet>,
+    /// Names that were taken when they were to be registered.
+    taken: HashSet<String>,
     /// A list of agents must be newer than this to be believed.
     changed_at: Option<Timestamp>,
     /// Whether this replica is the one that answers KEDA; another leaves all as it is.
@@ -76,7 +79,7 @@ impl Placeholders {
         client: Arc<Client>,
         pool: PoolReference,
         (desk, is_guest): (&Arc<Desk>, bool),
-        desks: Desks,
+        (desks, guests): (Desks, Arc<Guests>),
         leads: watch::Receiver<bool>,
     ) -> Self {
         let desk = Arc::downgrade(desk);
@@ -85,10 +88,12 @@ impl Placeholders {
             pool,
             desk,
             desks,
+            guests,
             own: is_guest.then(HashSet::new),
             unwanted: HashMap::new(),
             second: HashMap::new(),
             replaced: HashMap::new(),
+            taken: HashSet::new(),
             changed_at: None,
             leads,
         }
@@ -160,6 +165,7 @@ impl Placeholders {
             Step::Remove { id, .. } => now.duration_since(*self.unwanted.entry(*id).or_insert(now)) >= GRACE,
         });
         if planned.is_empty() {
+            self.taken.clear();
             desk.note_placeholder_trouble(None);
         }
         planned
@@ -167,8 +173,12 @@ impl Placeholders {
 
     /// Whether a trigger wants a placeholder at another desk of this pool.
     fn others_want(&self, desk: &Desk, scaled_job: &ScaledJobId) -> bool {
+        let names = self.guests.names_at(self.client.base());
+        let is_neighbour = |other: &&Arc<Desk>| {
+            other.id == desk.id && other.organization != desk.organization && names.contains(&other.organization)
+        };
         let desks = locked(&self.desks).clone();
-        desks.iter().filter(|other| other.id == desk.id && other.organization != desk.organization).any(|other| {
+        desks.iter().filter(is_neighbour).any(|other| {
             let asked = other.pool().current().cloned();
             asked.iter().flat_map(|asked| wanting(asked)).any(|decided| decided.trigger.id.scaled_job == *scaled_job)
         })
@@ -181,9 +191,9 @@ impl Placeholders {
             let outcome = self.carry_out_one(&step).await;
             let Some(desk) = self.desk.upgrade() else { return PACE };
             self.changed_at = Some(desk.now());
-            if let Err(failure) = outcome.or_else(|failure| match failure.class {
-                // Another replica was quicker: the next look shows it.
-                FailureClass::Taken => Ok(()),
+            if let Err(failure) = outcome.or_else(|failure| match (failure.class, &step) {
+                // Another replica was quicker: the next look shows it, or nobody will.
+                (FailureClass::Taken, Step::Register { name, .. }) if self.taken.insert(name.clone()) => Ok(()),
                 _ => Err(failure),
             }) {
                 tracing::warn!(

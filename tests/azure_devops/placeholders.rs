@@ -203,30 +203,41 @@ async fn what_nobody_asks_about_is_not_what_nobody_wants() {
     place.stop().await;
 }
 
-#[tokio::test]
-async fn desks_of_one_pool_leave_each_other_s_placeholders_alone() {
+/// Whether the placeholder that one of two desks of a pool wants outlives twenty minutes in which the other is asked, too.
+async fn outlives(guest_wants: bool) {
     let place = Place::start(true).await;
-    let brought = Brought {
-        url: place.world.organization_url().parse().unwrap(),
-        token: TOKEN.into(),
-        by: trigger("go", false).id.clone(),
-    };
+    let (wants, go) = (trigger("java=17", true), trigger("go", false));
+    let go = Arc::new(Trigger { id: TriggerId { scaled_job: id("go"), ..go.id.clone() }, ..(*go).clone() });
+    let (at_configured, at_guest) = if guest_wants { (&go, &wants) } else { (&wants, &go) };
+    let url = place.world.organization_url().parse().unwrap();
+    let brought = Brought { url, token: TOKEN.into(), by: at_guest.id.clone() };
     let guest = place.azure.open_with(&brought, &named("linux")).await.unwrap();
     assert_ne!(guest.organization, place.desk.organization);
-    let wants = trigger("java=17", true);
-    let other =
-        Trigger { id: TriggerId { scaled_job: id("go"), ..wants.id.clone() }, ..(*trigger("go", false)).clone() };
-    let other = Arc::new(other);
-    place.ask(&wants).await;
+    let ask_guest = async || {
+        let snapshot = guest.snapshot().await.unwrap();
+        guest.pool().ask(at_guest, &snapshot, guest.now()).unwrap();
+        guest.snapshot().await.unwrap();
+    };
+    ask_guest().await;
+    place.ask(at_configured).await;
     let first = place.until_agents(|agents| !agents.is_empty()).await[0].id;
     for _ in 0..20 {
-        place.a_minute(&wants).await;
-        let snapshot = guest.snapshot().await.unwrap();
-        guest.pool().ask(&other, &snapshot, guest.now()).unwrap();
+        place.a_minute(at_configured).await;
+        ask_guest().await;
     }
     let agents = place.agents().await;
     assert_eq!(agents.iter().map(|agent| agent.id).collect::<Vec<_>>(), [first], "it was never removed");
     place.stop().await;
+}
+
+#[tokio::test]
+async fn a_desk_of_a_token_leaves_placeholders_of_the_configured_one_alone() {
+    outlives(false).await;
+}
+
+#[tokio::test]
+async fn the_configured_desk_leaves_placeholders_of_a_token_s_alone() {
+    outlives(true).await;
 }
 
 #[tokio::test]
