@@ -69,16 +69,23 @@ impl Builtin {
     /// count.
     #[must_use]
     pub fn count(&self, snapshot: &Snapshot) -> u32 {
-        // Thousands of jobs have a few hundred demand sets between them.
-        let agreeing: Vec<bool> = snapshot.demand_sets.iter().map(self.agreement(snapshot)).collect();
-        let counted = snapshot.jobs.iter().filter(|job| self.looks_at(job) && agreeing[job.demands as usize]);
-        u32::try_from(counted.count()).unwrap_or(u32::MAX)
+        let counts = self.counting(snapshot);
+        u32::try_from(snapshot.jobs.iter().filter(|job| counts(job)).count()).unwrap_or(u32::MAX)
     }
 
-    /// Whether a job is among those.
+    /// Which of the snapshot's jobs these are.
+    pub fn counting<'a>(&'a self, snapshot: &'a Snapshot) -> impl Fn(&JobRequest) -> bool + 'a {
+        // Thousands of jobs have a few hundred demand sets between them.
+        let agreeing: Vec<bool> = snapshot.demand_sets.iter().map(self.agreement(snapshot)).collect();
+        move |job| self.looks_at(job) && agreeing[job.demands as usize]
+    }
+
+    /// Whether agents that are started for a job that counts can be taken to run it: what the built-in scaler compares covers
+    /// all that the job demands.
     #[must_use]
-    pub fn counts(&self, snapshot: &Snapshot, job: &JobRequest) -> bool {
-        self.looks_at(job) && self.agreement(snapshot)(snapshot.demands_of(job))
+    pub fn vouches_for(&self, demands: &DemandSet) -> bool {
+        let covers = self.agreement != Agreement::OfTheTrigger && !self.demands.is_empty();
+        self.parent.is_some() || covers || demands.is_without_demands()
     }
 
     /// Whether a job counts, if its demands agree.

@@ -98,7 +98,7 @@ impl Metrics {
             unmatched_jobs_served_elsewhere: gauge(
                 "unmatched_jobs_served_elsewhere",
                 "Unmatched job requests that an agent which is up and no ScaledJob's can take, or that a trigger with \
-                 matching: builtin counts.",
+                 matching: builtin counts by what they demand.",
                 &POOL,
             ),
             oldest_queued_job_age_seconds: float_gauge(

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    builtin::Builtin,
     caseless::Caseless,
     decision::{AgentStanding, AgentState, Decision, Placement},
     demand::DemandSet,
@@ -21,21 +22,27 @@ pub(super) enum Server<'a> {
 
 /// Who serves a job that no ScaledJob takes.
 pub(super) fn server<'a>(decision: &'a Decision, job: &JobRequest) -> Option<Server<'a>> {
-    let agent = static_agent(decision, decision.snapshot.demands_of(job));
-    agent.map(|(name, state)| Server::Agent(name, state)).or_else(|| builtin(decision, job).map(Server::Builtin))
+    let demands = decision.snapshot.demands_of(job);
+    if let Some((name, state)) = static_agent(decision, demands) {
+        return Some(Server::Agent(name, state));
+    }
+    let mut counting = builtins(decision);
+    let found = counting.find(|(_, builtin)| builtin.vouches_for(demands) && builtin.counting(&decision.snapshot)(job));
+    found.map(|(id, _)| Server::Builtin(id))
 }
 
 /// How many jobs that no ScaledJob takes are served all the same.
 #[must_use]
 pub fn served_elsewhere(decision: &Decision) -> usize {
+    let snapshot = &decision.snapshot;
     // Thousands of jobs have a few hundred demand sets between them.
     let mut has_agent: BTreeMap<u32, bool> = BTreeMap::new();
-    let unmatched =
-        decision.snapshot.jobs.iter().zip(&decision.jobs).filter(|(_, place)| **place == Placement::Unmatched);
+    let counting: Vec<_> = builtins(decision).map(|(_, builtin)| (builtin, builtin.counting(snapshot))).collect();
+    let unmatched = snapshot.jobs.iter().zip(&decision.jobs).filter(|(_, place)| **place == Placement::Unmatched);
     let served = unmatched.filter(|(job, _)| {
-        let demands = decision.snapshot.demands_of(job);
+        let demands = snapshot.demands_of(job);
         *has_agent.entry(job.demands).or_insert_with(|| static_agent(decision, demands).is_some())
-            || builtin(decision, job).is_some()
+            || counting.iter().any(|(builtin, counts)| builtin.vouches_for(demands) && counts(job))
     });
     served.count()
 }
@@ -50,11 +57,11 @@ fn static_agent<'a>(decision: &'a Decision, demands: &DemandSet) -> Option<(&'a 
     Some((&agent.name, standing.state.label()))
 }
 
-/// A ScaledJob that starts agents by the built-in scaler's number, in which the job is.
-fn builtin<'a>(decision: &'a Decision, job: &JobRequest) -> Option<&'a ScaledJobId> {
-    decision.triggers.iter().find_map(|asking| {
+/// ScaledJobs that start agents by the built-in scaler's number, and what is in that.
+fn builtins(decision: &Decision) -> impl Iterator<Item = (&ScaledJobId, &Builtin)> {
+    decision.triggers.iter().filter_map(|asking| {
         let own = &decision.scaled_jobs[asking.scaled_job as usize];
-        let counts = asking.trigger.builtin.as_ref()?.counts(&decision.snapshot, job);
-        (counts && asking.answer.is_ok() && !own.is_paused()).then_some(&own.id)
+        let builtin = asking.trigger.builtin.as_ref()?;
+        (asking.answer.is_ok() && !own.is_paused()).then_some((&own.id, builtin))
     })
 }

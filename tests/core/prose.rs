@@ -111,18 +111,21 @@ fn a_job_that_a_trigger_counts_as_the_builtin_scaler_does_is_told_which() {
         let counts = Builtin { demands: demands.to_owned(), ..Builtin::default() };
         Trigger { builtin: Some(counts), ..trigger(name, "") }
     };
-    let triggers = || [builtin("old", "java"), builtin("other", "gpu"), trigger("small", "docker")];
+    // One without demands counts everything, which does not mean that its agents could run it.
+    let triggers = || [builtin("all", ""), builtin("old", "java"), builtin("other", "gpu"), trigger("small", "docker")];
     let queue = [job(1, &["java"]), job(2, &["warehouse"]), job(3, &["docker"]), job(4, &["java"])];
     let (_, decision) = Scene::new(triggers()).look(&queue, &[]);
     insta::assert_snapshot!([1, 2].map(|id| told(&decision, id)).join("\n\n"), @r"
     unmatched
     no ScaledJob among which jobs are shared out offers what it demands; agents/old counts it as KEDA's built-in scaler does (`matching: builtin`), and starts agents by that number
+    agents/all takes no part in sharing out jobs (`matching: builtin`)
     agents/old takes no part in sharing out jobs (`matching: builtin`)
     agents/other takes no part in sharing out jobs (`matching: builtin`)
     agents/small lacks `java`
 
     unmatched
     no ScaledJob offers what it demands: add the capabilities to one whose agents have them
+    agents/all takes no part in sharing out jobs (`matching: builtin`)
     agents/old takes no part in sharing out jobs (`matching: builtin`)
     agents/other takes no part in sharing out jobs (`matching: builtin`)
     agents/small lacks `warehouse`
