@@ -82,8 +82,12 @@ fn main() -> ExitCode {
 }
 
 #[expect(clippy::print_stderr, reason = "the last words of a program that failed")]
+fn say(words: &str) {
+    eprintln!("{words}");
+}
+
 fn end(failed: &Failed) -> ExitCode {
-    eprintln!("{}", failed.message());
+    say(failed.message());
     match failed {
         Failed::Usage(_) => ExitCode::from(2),
         Failed::Run(_) => ExitCode::FAILURE,
@@ -133,7 +137,8 @@ async fn serve(mode: Mode, stop: &CancellationToken) -> Result<(), Failed> {
 /// once keeps the other container from being started at all.
 async fn rest(failed: &Failed, stop: &CancellationToken) {
     if !stop.is_cancelled() && files::tell_failure(&settings::registration(), failed.message()).is_ok() {
-        end(failed);
+        say(failed.message());
+        say("the container of the job is told so, and ends with the pod; waiting for that");
         stop.cancelled().await;
     }
 }
