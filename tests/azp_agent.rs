@@ -5,6 +5,8 @@
 
 #[path = "azp_agent/alone.rs"]
 mod alone;
+#[path = "azp_agent/leaving.rs"]
+mod leaving;
 #[path = "azp_agent/program.rs"]
 mod program;
 #[path = "azp_agent/register.rs"]

@@ -44,7 +44,8 @@ Settings, all from the environment:
                           proxy and of Kubernetes' services are added
   RUST_LOG                the log's level (info)
 
-SIGTERM: an idle agent is stopped at once, a busy one after its job.
+SIGTERM: an idle agent is stopped at once, a busy one after its job; a job that
+comes in that moment is run, since the agent is disabled in the pool first.
 
 A sidecar that can't register tells the container of the job why, and waits.
 

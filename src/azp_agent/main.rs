@@ -4,6 +4,7 @@
 //! sidecar, alone with the credential         container of the job
 //!   [registration] ── config.sh                [supervision] ── run.sh --once
 //!        └──▶ [files]: .agent and its like ──▶ └─ [watch]: is it time to end it?
+//!        ▲─────────────── [leaving] ───────────────┤ does Azure give it a job just now?
 //!   SIGTERM: [registration] removes            SIGTERM: idle, at once; busy, after the job
 //! ```
 //!
@@ -14,6 +15,7 @@ mod child;
 mod environment;
 mod files;
 mod help;
+mod leaving;
 mod pauses;
 mod processes;
 mod registration;
@@ -125,7 +127,7 @@ async fn serve(mode: Mode, stop: &CancellationToken) -> Result<(), Failed> {
         (Mode::Run, Some(registrar)) => alone(&registrar, &settings, stop).await,
         (_, None) => {
             if files::wait_and_take(&settings, stop).await? {
-                supervision::run(&settings, stop).await?;
+                supervision::run(&settings, stop, &async || leaving::ask(&settings.registration).await).await?;
             }
             Ok(())
         }
@@ -146,14 +148,22 @@ async fn rest(failed: &Failed, stop: &CancellationToken) {
 /// The sidecar's whole life.
 async fn register(registrar: &Registrar<'_>, stop: &CancellationToken) -> Result<(), Failed> {
     let Some(registered) = registrar.register_and_share(stop).await? else { return Ok(()) };
-    stop.cancelled().await;
+    match registrar.open_door() {
+        Ok(door) => {
+            stop.run_until_cancelled(door.answer(async || registrar.leave(&registered).await)).await;
+        }
+        Err(error) => {
+            tracing::warn!("the container of the job can't ask whether there is a job before it ends: {error}");
+            stop.cancelled().await;
+        }
+    }
     registrar.remove(&registered).await
 }
 
 /// Everything in one container.
 async fn alone(registrar: &Registrar<'_>, settings: &Settings, stop: &CancellationToken) -> Result<(), Failed> {
     let Some(registered) = registrar.register(stop).await? else { return Ok(()) };
-    let ran = supervision::run(settings, stop).await;
+    let ran = supervision::run(settings, stop, &async || registrar.leave(&registered).await).await;
     let removed = registrar.remove(&registered).await;
     if let (Err(Failed::Run(message)), Err(_)) = (&ran, &removed) {
         tracing::error!("{message}");

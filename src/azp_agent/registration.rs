@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Failed,
     files::{self, Pristine},
+    leaving::{Door, Leave},
     pauses::Pauses,
     settings::Settings,
 };
@@ -186,6 +187,28 @@ impl<'a> Registrar<'a> {
         }
         tracing::info!("asked to end before the agent was registered");
         Ok(None)
+    }
+
+    /// Where the container of the job asks.
+    pub(crate) fn open_door(&self) -> io::Result<Door> {
+        Door::open(&self.settings.registration)
+    }
+
+    /// Lets Azure give the agent no further job, and looks whether it has one.
+    pub(crate) async fn leave(&self, registered: &Registered) -> Leave {
+        let Registered { pool, agent } = registered;
+        let left = async {
+            self.client.disable_agent(pool, (*agent, &self.settings.name)).await?;
+            self.client.agent(pool, *agent).await
+        };
+        match left.await {
+            Ok(Some(agent)) if agent.assigned.is_some() => Leave::HasAJob,
+            Ok(_) => Leave::Free,
+            Err(failure) => {
+                tracing::warn!("not known whether the agent has just been given a job: {failure}");
+                Leave::Unknown
+            }
+        }
     }
 
     /// Removes the registration.

@@ -15,6 +15,7 @@ use super::{
     Failed,
     child::{Event, Script},
     environment,
+    leaving::Leave,
     processes::{Family, LISTENER, WORKER},
     settings::Settings,
     watch::{End, Watch},
@@ -46,13 +47,18 @@ struct Watched<'a> {
 }
 
 /// Runs one job, unless the program is asked to end already.
-pub(crate) async fn run(settings: &Settings, stop: &CancellationToken) -> Result<(), Failed> {
+/// `leave` says whether there is a job that the listener has not begun, before an idle one is ended.
+pub(crate) async fn run(
+    settings: &Settings,
+    stop: &CancellationToken,
+    leave: &impl AsyncFn() -> Leave,
+) -> Result<(), Failed> {
     if stop.is_cancelled() {
         return Ok(());
     }
     let mut pause = PAUSE;
     for left in (0..=AGAIN).rev() {
-        match Watched::start(settings)?.run(stop).await? {
+        match Watched::start(settings)?.run(stop, leave).await? {
             Outcome::Done => return Ok(()),
             Outcome::Again(why) if left > 0 => tracing::warn!("{why}: it is started again in {pause:?}"),
             Outcome::Again(why) => return Err(Failed::Run(format!("{why}, {AGAIN} times again"))),
@@ -78,7 +84,7 @@ impl<'a> Watched<'a> {
         Ok(Self { settings, script, watch: Watch::new(settings.times, Instant::now()), ending: None, cut_off: false })
     }
 
-    async fn run(mut self, stop: &CancellationToken) -> Result<Outcome, Failed> {
+    async fn run(mut self, stop: &CancellationToken, leave: &impl AsyncFn() -> Leave) -> Result<Outcome, Failed> {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked = false;
@@ -90,18 +96,18 @@ impl<'a> Watched<'a> {
                         self.hear(&line);
                         // Another job may come at any moment.
                         if self.watch.listens_again() {
-                            self.look(asked);
+                            self.look(asked, leave).await;
                         }
                     }
                 },
                 () = stop.cancelled(), if !asked => {
                     asked = true;
-                    if self.look(asked) {
+                    if self.look(asked, leave).await {
                         tracing::info!("asked to end: the job goes on to its end, as long as the container may");
                     }
                 }
                 _ = looks.tick() => {
-                    self.look(asked);
+                    self.look(asked, leave).await;
                 }
             }
         };
@@ -116,20 +122,19 @@ impl<'a> Watched<'a> {
     }
 
     /// Looks at the processes, and ends the listener where it is time. Says whether it has a job.
-    fn look(&mut self, asked: bool) -> bool {
+    async fn look(&mut self, asked: bool, leave: &impl AsyncFn() -> Leave) -> bool {
         let now = Instant::now();
         let family = Family::look(Some(self.script.id()));
         let busy = family.has(WORKER);
         match self.ending {
             None => {
-                if let Some(end) = self.watch.look(now, busy, asked) {
-                    tracing::info!(reason = ?end, "the listener is told to end");
-                    // By itself it tells Azure that it goes; `run.sh` then ends with it.
-                    if !family.terminate(LISTENER) {
-                        self.script.terminate();
-                    }
-                    self.ending = Some((end, now + self.settings.times.exit));
+                let Some(end) = self.watch.look(now, busy, asked) else { return busy };
+                if matches!(end, End::Asked | End::NoJob) && leave().await == Leave::HasAJob {
+                    tracing::info!("a job was given to the agent in this moment: it is run before the agent ends");
+                    self.watch.expects_job(Instant::now());
+                    return true;
                 }
+                self.end(end);
             }
             Some(_) if busy && !self.cut_off => self.cut_off = true,
             Some((_, by)) if now >= by => {
@@ -140,6 +145,16 @@ impl<'a> Watched<'a> {
             Some(_) => {}
         }
         busy
+    }
+
+    /// Tells the listener to end.
+    fn end(&mut self, end: End) {
+        tracing::info!(reason = ?end, "the listener is told to end");
+        // By itself it tells Azure that it goes; `run.sh` then ends with it.
+        if !Family::look(Some(self.script.id())).terminate(LISTENER) {
+            self.script.terminate();
+        }
+        self.ending = Some((end, Instant::now() + self.settings.times.exit));
     }
 
     /// Waits for what `run.sh` leaves behind: a listener that still says goodbye, or a worker whose listener has crashed.

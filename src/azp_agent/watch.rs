@@ -49,6 +49,11 @@ impl Watch {
         }
     }
 
+    /// It has been given a job, and will begin it.
+    pub(crate) fn expects_job(&mut self, now: Instant) {
+        self.job_seen.get_or_insert(now);
+    }
+
     /// Whether it listens for another job after its own.
     pub(crate) fn listens_again(&self) -> bool {
         self.listens_again

@@ -173,6 +173,18 @@ pub struct Agent<'a> {
     pub user_capabilities: Option<Capabilities<'a>>,
 }
 
+/// What is changed of an agent.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AgentUpdate<'a> {
+    /// Its number.
+    pub id: i64,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    /// Whether it is to get jobs.
+    pub enabled: bool,
+}
+
 /// What registers an agent, or replaces one.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -43,6 +43,24 @@ async fn told_to_end_it_stops_the_listener_and_removes_the_registration() {
 }
 
 #[tokio::test]
+async fn a_job_that_comes_as_it_is_told_to_end_is_run() {
+    let (world, mut stub) = (World::start().await, Stub::new());
+    stub.behave(&["config-online"]);
+    let mut program = start(&world, &stub);
+    stub.event("config").await;
+    stub.event("listener").await;
+    // Azure has given it to the agent, whose listener does not know of it yet.
+    world.run_job(3_000).await;
+    program.signal("TERM");
+    program.says("it is run before the agent ends").await;
+    assert!(!world.is_enabled().await);
+    stub.begin_job().await;
+    stub.end_job().await;
+    program.ends_with(0).await;
+    assert!(world.agents().await.is_empty());
+}
+
+#[tokio::test]
 async fn told_to_end_while_it_registers_it_starts_nothing() {
     let (world, mut stub) = (World::start().await, Stub::new());
     stub.behave(&["config-waits"]);

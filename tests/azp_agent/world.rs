@@ -53,6 +53,15 @@ impl World {
         here.map(|agent| agent["name"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Whether the first agent is to get jobs.
+    pub(crate) async fn is_enabled(&self) -> bool {
+        let url =
+            format!("{}/_apis/distributedtask/pools/1/agents", self.live.organization_url().trim_end_matches('/'));
+        let answer = self.client.get(url).basic_auth("", Some(TOKEN)).send().await.unwrap().text().await.unwrap();
+        let agents: Value = serde_json::from_str(&answer).unwrap();
+        agents["value"][0]["enabled"] == true
+    }
+
     /// Azure answers with this status from now on, or as it should.
     pub(crate) async fn answer(&self, status: Option<u16>) {
         self.call(Method::PUT, "faults", &json!({"status": status})).await;

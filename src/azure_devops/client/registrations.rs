@@ -75,6 +75,17 @@ impl Client {
         self.change(&what, self.http.put(url).body(new_agent(Some(id), name, capabilities))).await
     }
 
+    /// Lets Azure give an agent no further job.
+    ///
+    /// # Errors
+    ///
+    /// When Azure does not do it.
+    pub async fn disable_agent(&self, pool: &PoolReference, (id, name): (i64, &str)) -> Result<(), Failure> {
+        let url = self.registration(pool, Some(id));
+        let what = format!("the disabling of agent `{name}` in pool `{}` ({})", pool.name, pool.id);
+        self.change(&what, self.http.patch(url).body(disabled(id, name))).await
+    }
+
     /// Removes an agent's registration. One that is gone already is removed.
     ///
     /// # Errors
@@ -104,6 +115,11 @@ impl Client {
         let message = message.header(CONTENT_TYPE, "application/json");
         self.send(Endpoint::Registrations, request, message, |_| Ok(())).await
     }
+}
+
+fn disabled(id: i64, name: &str) -> String {
+    let agent = wire::AgentUpdate { id, name: name.into(), enabled: false };
+    serde_json::to_string(&agent).expect("texts and numbers are JSON")
 }
 
 fn new_agent(id: Option<i64>, name: &str, capabilities: &CapabilitySet) -> String {

@@ -52,7 +52,10 @@ pub(super) async fn serve(
         .route(&format!("{base}/{{pool}}/agents"), get(agents).post(registrations::register))
         .route(
             &format!("{base}/{{pool}}/agents/{{agent}}"),
-            get(registrations::agent).put(registrations::replace).delete(registrations::remove),
+            get(registrations::agent)
+                .put(registrations::replace)
+                .patch(registrations::change)
+                .delete(registrations::remove),
         )
         .route(&format!("{root}/resourceusage"), get(resource_usage))
         .route(&format!("{root}/resourcelimits"), get(resource_limits))

@@ -149,6 +149,15 @@ impl World {
         true
     }
 
+    /// An agent is to get jobs, or none; false where there is no such agent.
+    pub fn lets_take_jobs(&mut self, pool: i64, agent: i64, enabled: bool) -> bool {
+        let Some(pool) = self.pools.get_mut(&pool).filter(|pool| pool.agents.contains_key(&agent)) else {
+            return false;
+        };
+        pool.change(agent, |agent| agent.enabled = enabled);
+        true
+    }
+
     /// An agent is no longer registered; a job that it runs is lost.
     pub fn guest_leaves(&mut self, pool_id: i64, agent: i64) {
         let Some(pool) = self.pools.get_mut(&pool_id) else { return };

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{Shared, no_such_pool, refusal};
 use crate::{
-    azure_devops::wire::NewAgent,
+    azure_devops::wire::{AgentUpdate, NewAgent},
     capability::CapabilitySet,
     simulator::{
         accounts::Endpoint,
@@ -73,6 +73,17 @@ pub(super) async fn replace(
     let mut world = begin(&shared, pool)?;
     let (_, capabilities) = read(&body)?;
     if world.registers_with(pool, id, capabilities) { Ok(Json(Registered { id })) } else { Err(Refused::NoAgent(id)) }
+}
+
+/// An agent is to get jobs, or none.
+pub(super) async fn change(
+    State(shared): State<Arc<Shared>>,
+    Path((pool, id)): Path<(i64, i64)>,
+    body: Bytes,
+) -> Result<Json<Registered>, Refused> {
+    let mut world = begin(&shared, pool)?;
+    let AgentUpdate { enabled, .. } = serde_json::from_slice(&body).map_err(Refused::Unreadable)?;
+    if world.lets_take_jobs(pool, id, enabled) { Ok(Json(Registered { id })) } else { Err(Refused::NoAgent(id)) }
 }
 
 /// An agent's registration is removed, unless it has a job.
