@@ -3,8 +3,8 @@
 //! ```text
 //! sidecar, alone with the credential         container of the job
 //!   [registration] ── config.sh                [supervision] ── run.sh --once
-//!        └──▶ [files]: .agent and its like ──▶ └─ [watch]: is it time to end it?
-//!        ▲─────────────── [leaving] ───────────────┤ does Azure give it a job just now?
+//!        └──▶ [files]: .agent and its like ──▶ ├─ [watch]: is it time to end it?
+//!   disables it ◀──────── [leaving] ────────── └─ and has it been given a job just now?
 //!   SIGTERM: [registration] removes            SIGTERM: idle, at once; busy, after the job
 //! ```
 //!
