@@ -40,8 +40,9 @@ impl Watch {
     /// It has said something.
     pub(crate) fn hears(&mut self, line: &str, now: Instant) {
         if line.contains("Listening for Jobs") {
+            // What is said late of the first time is no second one.
+            self.listens_again |= self.listens_since.is_some() && self.had_job();
             self.listens_since.get_or_insert(now);
-            self.listens_again |= self.had_job();
         }
         // Its worker comes a moment later.
         if line.contains("Running job") {
@@ -138,6 +139,7 @@ mod tests {
         let again = (4, LISTENS.1);
         check(&[LISTENS, RUNS, again], &[(3, true), (4, false)], NEVER, Some(End::ListensAgain));
         check(&[LISTENS, (2, LISTENS.1)], &[(3, false)], NEVER, None);
+        check(&[RUNS, (3, LISTENS.1)], &[(4, false)], NEVER, None);
     }
 
     #[tokio::test(start_paused = true)]
