@@ -80,6 +80,12 @@ impl Builtin {
         move |job| self.looks_at(job) && agreeing[job.demands as usize]
     }
 
+    /// Whether a job is among those.
+    #[must_use]
+    pub fn counts(&self, snapshot: &Snapshot, job: &JobRequest) -> bool {
+        self.looks_at(job) && self.agreement(snapshot)(snapshot.demands_of(job))
+    }
+
     /// Whether agents that are started for a job that counts can be taken to run it: what the built-in scaler compares covers
     /// all that the job demands.
     #[must_use]

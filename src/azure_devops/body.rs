@@ -1,30 +1,28 @@
 //! An answer's body, as long as it is not too long. Large ones are read one after the other, so that memory is bounded by one of them
 //! however many pools are asked about at once.
 
-use std::sync::Arc;
-
 use reqwest::Response;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What answers may take, and those who take turns with large ones.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Bounds {
     /// An answer with more bytes is large.
     large: usize,
     /// One with more is refused, packed or not.
     pub(super) most: usize,
-    turns: Arc<Semaphore>,
+    turns: Semaphore,
 }
 
 impl Bounds {
     /// Of a configured organization: large are some 1,800 job requests; 10,000 are 23 MB.
     pub(super) fn of_configured() -> Self {
-        Self { large: 4 << 20, most: 64 << 20, turns: Arc::new(Semaphore::new(1)) }
+        Self { large: 4 << 20, most: 64 << 20, turns: Semaphore::new(1) }
     }
 
     /// Of an organization that a trigger brings, which may be anybody's.
     pub(super) fn of_guest() -> Self {
-        Self { large: 64 << 10, most: 8 << 20, turns: Arc::new(Semaphore::new(1)) }
+        Self { large: 64 << 10, most: 8 << 20, turns: Semaphore::new(1) }
     }
 }
 
@@ -81,11 +79,10 @@ mod tests {
     #[tokio::test]
     async fn large_answers_are_read_one_after_the_other() {
         let bounds = Bounds::of_guest();
-        let Bounds { large, most, .. } = bounds;
+        let &Bounds { large, most, .. } = &bounds;
         let first = read_in_turn(answer(large + 1), &bounds).await.unwrap().unwrap();
         assert_eq!(first.bytes.len(), large + 1);
-        let others = bounds.clone();
-        let mut second = pin!(read_in_turn(answer(most), &others));
+        let mut second = pin!(read_in_turn(answer(most), &bounds));
         let polled = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending(), "two are in memory at once");
         let small = read_in_turn(answer(large), &bounds).await.unwrap().unwrap();

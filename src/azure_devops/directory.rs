@@ -294,9 +294,8 @@ impl Directory for AzureDevOps {
 
     /// Pools that triggers reach with tokens of their own have the same news.
     fn wake(&self, organization: &str) {
-        let guests = self.guests.at(organization);
-        let has_news = |desk: &&Arc<Desk>| *desk.organization == *organization || guests.contains(&desk.organization);
-        self.desks().iter().filter(has_news).for_each(|desk| desk.wake());
+        let names = self.guests.at(organization);
+        self.desks().iter().filter(|desk| names.contains(&desk.organization)).for_each(|desk| desk.wake());
     }
 }
 

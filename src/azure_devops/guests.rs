@@ -65,7 +65,7 @@ impl Guests {
         Self { configured: configured.to_vec(), known: Arc::default() }
     }
 
-    /// The names of those that go to a configured organisation's URL.
+    /// The names of a configured organisation and of all others at its URL.
     pub(super) fn at(&self, organization: &str) -> Vec<Arc<str>> {
         let configured = self.configured.iter().find(|it| *it.name == *organization);
         configured.and_then(|it| it.base().ok()).map(|url| self.names_at(&url)).unwrap_or_default()

@@ -27,7 +27,7 @@ pub(super) fn server<'a>(decision: &'a Decision, job: &JobRequest) -> Option<Ser
         return Some(Server::Agent(name, state));
     }
     let mut counting = builtins(decision);
-    let found = counting.find(|(_, builtin)| builtin.vouches_for(demands) && builtin.counting(&decision.snapshot)(job));
+    let found = counting.find(|(_, builtin)| builtin.vouches_for(demands) && builtin.counts(&decision.snapshot, job));
     found.map(|(id, _)| Server::Builtin(id))
 }
 
