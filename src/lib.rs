@@ -9,7 +9,7 @@
 //!   [`wording`], [`caseless`], [`version`], [`demand`], [`capability`], [`job_request`],
 //!   [`parallel_jobs`], [`agent`], [`snapshot`], [`builtin`], [`trigger`], [`cluster_view`], [`decision`], [`scaling`], [`assignment`], [`pool`], [`explain`].
 //! - Where the edges meet, in channels of snapshots: [`pools`], [`cluster_watch`]; what they speak and count: [`protocol`], [`metrics`],
-//!   [`job_waits`].
+//!   [`job_waits`]; who has not come in yet: [`newcomers`].
 //! - The edges, which never know each other: [`azure_devops`], [`external_scaler`], `kubernetes` (a feature), [`web`], [`simulator`].
 //! - Above them: [`config`], [`telemetry`], [`app`], [`cli`].
 //!
@@ -57,6 +57,7 @@ pub mod job_waits;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod metrics;
+pub mod newcomers;
 pub mod parallel_jobs;
 pub mod placeholder;
 #[cfg(feature = "planted-faults")]

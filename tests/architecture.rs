@@ -32,7 +32,7 @@ const PURE: [&str; 19] = [
 ];
 
 /// Where edges meet: these know the core and each other.
-const MEETING: [&str; 5] = ["protocol", "metrics", "pools", "cluster_watch", "job_waits"];
+const MEETING: [&str; 6] = ["protocol", "metrics", "pools", "cluster_watch", "job_waits", "newcomers"];
 
 /// The edges: these know the core and where they meet, and never each other.
 const EDGES: [&str; 5] = ["azure_devops", "external_scaler", "kubernetes", "web", "simulator"];

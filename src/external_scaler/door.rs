@@ -5,7 +5,6 @@
 //! memory than that. A client that says nothing at all, in the clear too, does not come in.
 
 use std::{
-    collections::VecDeque,
     io,
     pin::Pin,
     sync::Arc,
@@ -18,7 +17,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    task::{AbortHandle, JoinSet},
     time::{Instant, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -27,11 +25,10 @@ use tokio_util::either::Either;
 use tonic::transport::server::{Connected, TcpIncoming};
 
 use super::Came;
+use crate::newcomers::{MOST, Newcomers};
 
 /// KEDA needs one connection, or a few where several of its replicas or tools ask.
 const CONNECTIONS: usize = 512;
-/// Clients that have not come in yet.
-const AT_THE_DOOR: usize = 128;
 /// From a connection to the end of its handshake, or in the clear to its first byte.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long the system waits until it asks whether a silent peer is still there.
@@ -61,8 +58,7 @@ async fn accept(
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
-    let mut handshakes: JoinSet<Result<(), String>> = JoinSet::new();
-    let mut at_the_door: VecDeque<AbortHandle> = VecDeque::new();
+    let mut newcomers: Newcomers<Result<(), String>> = Newcomers::new();
     let mut turned_away = TurnedAway::default();
     loop {
         let tcp = tokio::select! {
@@ -76,26 +72,20 @@ async fn accept(
                 }
                 None => return,
             },
-            Some(ended) = handshakes.join_next() => {
+            Some(ended) = newcomers.next() => {
                 match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(why)) => turned_away.note(&why),
-                    Err(_) => turned_away.note(&format!("more than {AT_THE_DOOR} clients have not come in yet")),
+                    Err(_) => turned_away.note(&format!("more than {MOST} clients have not come in yet")),
                 }
-                at_the_door.retain(|handshake| !handshake.is_finished());
                 continue;
             }
             () = entered.closed() => return,
         };
-        if at_the_door.len() >= AT_THE_DOOR
-            && let Some(oldest) = at_the_door.pop_front()
-        {
-            oldest.abort();
-        }
         let places = Arc::clone(&places);
         let acceptor = certificates.as_ref().map(|current| TlsAcceptor::from(Arc::clone(&current.borrow())));
         let entered = entered.clone();
-        at_the_door.push_back(handshakes.spawn(async move {
+        newcomers.push(async move {
             let io = match acceptor {
                 None => Either::Left(first_byte(tcp).await?),
                 Some(acceptor) => Either::Right(Box::new(shake_hands(acceptor, tcp).await?)),
@@ -105,7 +95,7 @@ async fn accept(
             // Nobody takes it where the server stops.
             let _ = entered.send(Ok(Connection { io, _place: place })).await;
             Ok(())
-        }));
+        });
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Knows sockets and a router, nothing of pools.
 
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -17,15 +17,15 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    task::{AbortHandle, JoinSet},
+    task::JoinSet,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::newcomers::Newcomers;
+
 /// Connections at a time; more wait in the listener's own queue. HTTP/1 has one request under way on each.
 const CONNECTIONS: usize = 256;
-/// Clients that have not said anything yet.
-const SILENT: usize = 128;
 /// A client that has said nothing by then does not keep its place.
 const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(5);
 /// Time for a request's head, from the connection or the last answer on.
@@ -42,25 +42,19 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Answers requests until it is stopped; returns when the last connection has ended.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut connections = JoinSet::new();
-    // Those that have not said anything yet: the oldest makes room for a new one, so that they keep nobody out.
-    let (mut silent, mut oldest) = (JoinSet::new(), VecDeque::new());
+    // Those that have not said anything yet.
+    let mut silent = Newcomers::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_ended) = connections.join_next() => {}
-            Some(spoke) = silent.join_next(), if connections.len() < CONNECTIONS => {
-                oldest.retain(|handle: &AbortHandle| !handle.is_finished());
+            Some(spoke) = silent.next(), if connections.len() < CONNECTIONS => {
                 if let Ok(Some(stream)) = spoke {
                     connections.spawn(converse(stream, router.clone(), stop.clone()));
                 }
             }
-            accepted = listener.accept(), if silent.len() < 2 * SILENT => match accepted {
-                Ok((stream, _)) => {
-                    if oldest.len() >= SILENT && let Some(handle) = oldest.pop_front() {
-                        handle.abort();
-                    }
-                    oldest.push_back(silent.spawn(spoken(stream)));
-                }
+            accepted = listener.accept(), if !silent.is_full() => match accepted {
+                Ok((stream, _)) => silent.push(spoken(stream)),
                 Err(fault) => {
                     tracing::warn!(%fault, "the HTTP listener could not take a connection");
                     tokio::time::sleep(PAUSE).await;
