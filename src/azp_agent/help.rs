@@ -33,7 +33,8 @@ Settings, all from the environment:
   AZP_AGENT_CERTIFICATE_AUTHORITY   a PEM file with a private authority
   AZP_AGENT_ALLOW_PLAIN_HTTP        true: the token may go over http://
   AZP_AGENT_REGISTER_TIMEOUT        until the agent is registered (5m)
-  AZP_AGENT_START_TIMEOUT           until it listens for jobs (5m)
+  AZP_AGENT_START_TIMEOUT           until it listens for jobs, and begins one that
+                                    it is given (5m)
   AZP_AGENT_IDLE_TIMEOUT            how long it waits for a job (30m)
   AZP_AGENT_EXIT_TIMEOUT            until it exits, after its job or when told to;
                                     then it is killed (1m)

@@ -41,7 +41,7 @@ use self::{
 
 /// Registers an Azure Pipelines agent, runs one job on it, and removes it: the entrypoint of an agent's container.
 #[derive(Debug, Parser)]
-#[command(name = "azp-agent", version = env!("AZP_SCALER_VERSION"), about, after_help = help::AFTER_HELP, max_term_width = 100)]
+#[command(name = "azp-agent", version = env!("AZP_SCALER_VERSION"), after_help = help::AFTER_HELP, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

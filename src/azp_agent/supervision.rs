@@ -3,7 +3,9 @@
 //! The listener cancels its job when it gets SIGTERM, so it gets none while a worker runs.
 
 use std::{
+    future::pending,
     io::{self, Write as _},
+    pin::Pin,
     process::{Command, ExitStatus},
     time::Duration,
 };
@@ -88,27 +90,44 @@ impl<'a> Watched<'a> {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked = false;
+        // While Azure is asked whether there is a job, this one is watched further: the job may begin.
+        let mut leaving: Option<Pin<Box<dyn Future<Output = Leave>>>> = None;
         let status = loop {
-            tokio::select! {
+            let is_to_end = tokio::select! {
                 event = self.script.next() => match event.map_err(|error| lost(&error))? {
                     Event::Ended(status) => break status,
                     Event::Line(line) => {
                         self.hear(&line);
                         // Another job may come at any moment.
-                        if self.watch.listens_again() {
-                            self.look(asked, leave).await;
-                        }
+                        if self.watch.listens_again() { self.look(asked) } else { None }
                     }
                 },
+                said = answer(&mut leaving) => {
+                    leaving = None;
+                    if said == Leave::HasAJob {
+                        tracing::info!("a job was given to the agent in this moment: it is run before the agent ends");
+                        self.watch.expects_job(Instant::now());
+                    } else if let Some(end) = self.look(asked) {
+                        self.end(end);
+                    }
+                    None
+                }
                 () = stop.cancelled(), if !asked => {
                     asked = true;
-                    if self.look(asked, leave).await {
+                    let end = self.look(asked);
+                    if end.is_none() && self.ending.is_none() {
                         tracing::info!("asked to end: the job goes on to its end, as long as the container may");
                     }
+                    end
                 }
-                _ = looks.tick() => {
-                    self.look(asked, leave).await;
+                _ = looks.tick() => self.look(asked),
+            };
+            match is_to_end {
+                Some(End::Asked | End::NoJob | End::ListensAgain) if leaving.is_none() => {
+                    leaving = Some(Box::pin(leave()))
                 }
+                Some(end @ (End::NotListening | End::NotBegun | End::Hangs)) => self.end(end),
+                Some(_) | None => {}
             }
         };
         self.outlive(&mut looks).await;
@@ -118,33 +137,22 @@ impl<'a> Watched<'a> {
     fn hear(&mut self, line: &str) {
         // Whoever reads it may be gone.
         let _ = writeln!(io::stdout(), "{line}");
-        self.watch.hears(line, Instant::now());
+        self.cut_off |= self.watch.hears(line, Instant::now()) && self.ending.is_some();
     }
 
-    /// Looks at the processes, and ends the listener where it is time. Says whether it has a job.
-    async fn look(&mut self, asked: bool, leave: &impl AsyncFn() -> Leave) -> bool {
+    /// Looks at the processes. Says why it is time to end the listener, or kills one that has had the time to.
+    fn look(&mut self, asked: bool) -> Option<End> {
         let now = Instant::now();
         let family = Family::look(Some(self.script.id()));
         let busy = family.has(WORKER);
-        match self.ending {
-            None => {
-                let Some(end) = self.watch.look(now, busy, asked) else { return busy };
-                if matches!(end, End::Asked | End::NoJob) && leave().await == Leave::HasAJob {
-                    tracing::info!("a job was given to the agent in this moment: it is run before the agent ends");
-                    self.watch.expects_job(Instant::now());
-                    return true;
-                }
-                self.end(end);
-            }
-            Some(_) if busy && !self.cut_off => self.cut_off = true,
-            Some((_, by)) if now >= by => {
-                tracing::warn!("the listener has not ended within {:?}, and is killed", self.settings.times.exit);
-                self.script.kill();
-                family.kill();
-            }
-            Some(_) => {}
+        let Some((_, by)) = self.ending else { return self.watch.look(now, busy, asked) };
+        self.cut_off |= busy;
+        if now >= by {
+            tracing::warn!("the listener has not ended within {:?}, and is killed", self.settings.times.exit);
+            self.script.kill();
+            family.kill();
         }
-        busy
+        None
     }
 
     /// Tells the listener to end.
@@ -185,6 +193,13 @@ impl<'a> Watched<'a> {
             ),
             (Some((End::Asked, _)), ..) => tracing::info!("ended as asked: it had no job"),
             (Some((End::NoJob, _)), ..) => tracing::info!("ended: no job came within {:?}", times.idle),
+            (Some((End::NotBegun, _)), ..) => {
+                return Err(Failed::Run(format!(
+                    "Azure Pipelines has given the agent a job, but the listener has not begun it within {:?}, and was ended; \
+                     it said {said}: check the network and the proxy to the organization, and run the job again",
+                    times.start
+                )));
+            }
             (Some((End::Hangs, _)), ..) => {
                 tracing::warn!("the job is over, but the listener did not exit within {:?}: it was ended", times.exit);
             }
@@ -221,6 +236,14 @@ impl<'a> Watched<'a> {
             }
         }
         Ok(Outcome::Done)
+    }
+}
+
+/// What comes of a question, if one is asked.
+async fn answer(leaving: &mut Option<Pin<Box<dyn Future<Output = Leave> + '_>>>) -> Leave {
+    match leaving {
+        Some(leaving) => leaving.await,
+        None => pending().await,
     }
 }
 

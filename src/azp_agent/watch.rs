@@ -15,10 +15,25 @@ pub(crate) enum End {
     NotListening,
     /// No job came.
     NoJob,
+    /// It does not begin the job that Azure has given it.
+    NotBegun,
     /// Its job is over, and it does not exit.
     Hangs,
     /// Its job is over, and it listens for another: `run.sh` starts it again when it has updated itself.
     ListensAgain,
+}
+
+/// What a listener says when it begins a job. Its worker comes a moment later.
+const BEGINS: &str = "Running job";
+
+/// What is known of a listener's job.
+#[derive(Clone, Copy, Debug)]
+enum Job {
+    None,
+    /// Azure has given it one, which is known since then.
+    Given(Instant),
+    /// It was last seen then.
+    Seen(Instant),
 }
 
 /// What is known of one listener.
@@ -27,32 +42,36 @@ pub(crate) struct Watch {
     times: Times,
     began: Instant,
     listens_since: Option<Instant>,
-    /// When a job was last seen.
-    job_seen: Option<Instant>,
+    job: Job,
     listens_again: bool,
 }
 
 impl Watch {
     pub(crate) fn new(times: Times, now: Instant) -> Self {
-        Self { times, began: now, listens_since: None, job_seen: None, listens_again: false }
+        Self { times, began: now, listens_since: None, job: Job::None, listens_again: false }
     }
 
-    /// It has said something.
-    pub(crate) fn hears(&mut self, line: &str, now: Instant) {
+    /// It has said something. Says whether it begins a job.
+    pub(crate) fn hears(&mut self, line: &str, now: Instant) -> bool {
         if line.contains("Listening for Jobs") {
             // What is said late of the first time is no second one.
             self.listens_again |= self.listens_since.is_some() && self.had_job();
             self.listens_since.get_or_insert(now);
         }
-        // Its worker comes a moment later.
-        if line.contains("Running job") {
-            self.job_seen.get_or_insert(now);
+        let begins = line.contains(BEGINS);
+        if begins {
+            self.job = Job::Seen(now);
+            self.listens_again = false;
         }
+        begins
     }
 
-    /// It has been given a job, and will begin it.
+    /// Azure has given it a job, and it will begin that.
     pub(crate) fn expects_job(&mut self, now: Instant) {
-        self.job_seen.get_or_insert(now);
+        if !self.had_job() || self.listens_again {
+            self.job = Job::Given(now);
+            self.listens_again = false;
+        }
     }
 
     /// Whether it listens for another job after its own.
@@ -62,25 +81,22 @@ impl Watch {
 
     /// Whether it has had a job.
     pub(crate) fn had_job(&self) -> bool {
-        self.job_seen.is_some()
+        matches!(self.job, Job::Seen(_))
     }
 
     /// Whether it is time to end it. `busy` is whether it has a worker, `asked` whether the container is to end.
     pub(crate) fn look(&mut self, now: Instant, busy: bool, asked: bool) -> Option<End> {
         if busy {
-            self.job_seen = Some(now);
+            self.job = Job::Seen(now);
             return None;
         }
-        if self.listens_again {
-            return Some(End::ListensAgain);
-        }
-        if let Some(seen) = self.job_seen {
-            return (now >= seen + self.times.exit).then_some(End::Hangs);
-        }
-        match self.listens_since {
-            _ if asked => Some(End::Asked),
-            None => (now >= self.began + self.times.start).then_some(End::NotListening),
-            Some(since) => (now >= since + self.times.idle).then_some(End::NoJob),
+        match (self.job, self.listens_since) {
+            _ if self.listens_again => Some(End::ListensAgain),
+            (Job::Seen(at), _) => (now >= at + self.times.exit).then_some(End::Hangs),
+            (Job::Given(at), _) => (now >= at + self.times.start).then_some(End::NotBegun),
+            (Job::None, _) if asked => Some(End::Asked),
+            (Job::None, None) => (now >= self.began + self.times.start).then_some(End::NotListening),
+            (Job::None, Some(since)) => (now >= since + self.times.idle).then_some(End::NoJob),
         }
     }
 }
@@ -140,6 +156,38 @@ mod tests {
         check(&[LISTENS, RUNS, again], &[(3, true), (4, false)], NEVER, Some(End::ListensAgain));
         check(&[LISTENS, (2, LISTENS.1)], &[(3, false)], NEVER, None);
         check(&[RUNS, (3, LISTENS.1)], &[(4, false)], NEVER, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_is_given_to_it_has_time_to_begin() {
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        let mut watch = Watch::new(TIMES, began);
+        watch.expects_job(began);
+        assert_eq!(watch.look(began + 9 * second, false, true), None);
+        assert_eq!(watch.look(began + 10 * second, false, true), Some(End::NotBegun));
+        assert!(watch.hears(RUNS.1, began + 10 * second));
+        assert_eq!(watch.look(began + 14 * second, false, true), None);
+        // What Azure says of a job that is seen already.
+        watch.expects_job(began + 14 * second);
+        assert_eq!(watch.look(began + 15 * second, false, true), Some(End::Hangs));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_given_to_it_after_its_own_is_run_too() {
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        for begins in [true, false] {
+            let mut watch = Watch::new(TIMES, began);
+            watch.hears(LISTENS.1, began);
+            watch.look(began + second, true, false);
+            watch.hears(LISTENS.1, began + 2 * second);
+            assert_eq!(watch.look(began + 2 * second, false, false), Some(End::ListensAgain));
+            if begins {
+                watch.hears(RUNS.1, began + 3 * second);
+            } else {
+                watch.expects_job(began + 3 * second);
+            }
+            assert_eq!(watch.look(began + 7 * second, false, false), None);
+        }
     }
 
     #[tokio::test(start_paused = true)]

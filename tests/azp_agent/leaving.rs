@@ -1,5 +1,12 @@
 //! An idle agent that ends: Azure gives it no further job first, and one that it was given in that moment is run.
 
+use std::{
+    fs,
+    os::{linux::net::SocketAddrExt as _, unix::net as std_net},
+};
+
+use tokio::{io::AsyncWriteExt as _, net::UnixListener};
+
 use super::{
     program::{Program, command},
     stub::Stub,
@@ -57,4 +64,71 @@ async fn where_nobody_can_say_it_stops_all_the_same() {
     stub.event("stopped").await;
     let log = run.ends_with(0).await;
     assert!(log.contains("the sidecar can't be asked"), "{log}");
+}
+
+/// A sidecar whose answer can be waited for: where the container of the job asks.
+fn door(stub: &Stub) -> UnixListener {
+    let name = stub.path("door").display().to_string();
+    let address = std_net::SocketAddr::from_abstract_name(&name).unwrap();
+    let listener = std_net::UnixListener::bind_addr(&address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    fs::write(stub.path("registration/leave-at"), name).unwrap();
+    UnixListener::from_std(listener).unwrap()
+}
+
+#[tokio::test]
+async fn a_job_that_begins_while_the_sidecar_is_asked_is_run() {
+    let mut stub = Stub::new();
+    stub.share();
+    let door = door(&stub);
+    let run = Program::start(&mut command(&stub, "container", "run"));
+    stub.event("listener").await;
+    run.signal("TERM");
+    let (asked, _) = door.accept().await.unwrap();
+    stub.begin_job().await;
+    // Nobody can say.
+    drop(asked);
+    run.signal("TERM");
+    stub.end_job().await;
+    let log = run.ends_with(0).await;
+    assert!(log.contains("the job is over"), "{log}");
+    stub.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_job_that_comes_after_its_own_and_an_update_is_run() {
+    let mut stub = Stub::new();
+    stub.share();
+    stub.behave(&["updates"]);
+    let door = door(&stub);
+    let mut run = Program::start(&mut command(&stub, "container", "run"));
+    stub.event("listener").await;
+    stub.begin_job().await;
+    stub.end_job().await;
+    let (mut asked, _) = door.accept().await.unwrap();
+    stub.event("listener").await;
+    asked.write_all(b"has a job").await.unwrap();
+    drop(asked);
+    run.says("it is run before the agent ends").await;
+    stub.begin_job().await;
+    stub.end_job().await;
+    let log = run.ends_with(0).await;
+    assert!(log.contains("the job is over"), "{log}");
+    stub.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_given_to_it_and_does_not_begin_is_told() {
+    let mut stub = Stub::new();
+    stub.share();
+    let door = door(&stub);
+    let run = Program::start(command(&stub, "container", "run").env("AZP_AGENT_START_TIMEOUT", "300ms"));
+    stub.event("listener").await;
+    run.signal("TERM");
+    let (mut asked, _) = door.accept().await.unwrap();
+    asked.write_all(b"has a job").await.unwrap();
+    drop(asked);
+    stub.event("stopped").await;
+    let log = run.ends_with(1).await;
+    assert!(log.contains("has not begun it within 300ms"), "{log}");
 }

@@ -16,7 +16,15 @@ fn said(command: &mut Command) -> (Option<i32>, String) {
 fn help_has_the_settings_and_the_exit_codes() {
     let (code, help) = said(Command::new(env!("CARGO_BIN_EXE_azp-agent")).arg("--help"));
     assert_eq!(code, Some(0));
-    for word in ["register", "run", "AZP_TOKEN_FILE", "AZP_AGENT_IDLE_TIMEOUT", "Exit codes", "SIGTERM"] {
+    for word in [
+        "the entrypoint of an agent's container",
+        "register",
+        "run",
+        "AZP_TOKEN_FILE",
+        "AZP_AGENT_IDLE_TIMEOUT",
+        "Exit codes",
+        "SIGTERM",
+    ] {
         assert!(help.contains(word), "{word} is missing:\n{help}");
     }
     assert!(help.lines().all(|line| line.len() <= 100), "{help}");
