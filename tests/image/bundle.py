@@ -77,10 +77,12 @@ mounts = [
 
 
 def volumes(container, folder):
+    # As a kubelet makes them where there is no fsGroup.
     for volume in container["volumeMounts"]:
         source = f"{folder}/{volume['name']}"
         os.mkdir(source)
-        os.chown(source, first + context["runAsUser"], first + context["fsGroup"])
+        os.chown(source, first, first)
+        os.chmod(source, 0o777)
         yield mount(volume["mountPath"], "bind", "rbind", "rw", source=source)
 
 
