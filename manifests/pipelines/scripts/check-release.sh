@@ -16,6 +16,8 @@ agrees() {
 agrees "version in Cargo.toml" "$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)"
 agrees "chart's version" "$(field version manifests/chart)"
 agrees "chart's appVersion" "$(field appVersion manifests/chart)"
+agrees "newTag in manifests/scaler" "$(sed -n 's/^    newTag: *//p' manifests/scaler/kustomization.yaml | tr -d '"')"
+agrees "tag in manifests/scaler/Containerfile" "$(sed -n 's/^#.* --tag [^ ]*:\([^ ]*\) .*/\1/p' manifests/scaler/Containerfile)"
 grep -qE "^## \[?${version//./\\.}(\]| |\$)" CHANGELOG.md || wrong+=("CHANGELOG.md has no section on it")
 [ ${#wrong[@]} -eq 0 ] || fail "the tag is v$version, but: $(printf '%s; ' "${wrong[@]}")nothing is published"
-printf '%s: the tag, Cargo.toml, the chart and CHANGELOG.md agree\n' "$version"
+printf '%s: the tag, Cargo.toml, the chart, manifests/scaler and CHANGELOG.md agree\n' "$version"
