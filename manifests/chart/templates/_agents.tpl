@@ -1,4 +1,4 @@
-{{- /* The security context of the job's container, for each variant. */ -}}
+{{- /* The security context of the job's container, for each variant, of an agent with the defaults merged in. */ -}}
 
 {{- define "azp-scaler.agent.user-namespace" -}}
 # For the file capabilities of newuidmap and newgidmap.
@@ -21,9 +21,11 @@ capabilities:
   drop: [ALL]
   add: [SETUID, SETGID]
 # No seccomp profile, which a kubelet with `seccompDefault: true` would put on.
+{{- with .appArmorProfile }}
 appArmorProfile:
   type: Localhost
-  localhostProfile: azp-podman
+  localhostProfile: {{ . }}
+{{- end }}
 procMount: Unmasked
 {{- end -}}
 
