@@ -18,11 +18,13 @@ use crate::{
 /// How many triggers of one pool are kept.
 pub const MOST_TRIGGERS: usize = 2_000;
 /// How long a trigger is kept whose interval is not known yet, and at most.
-const LONGEST_KEPT: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const LONGEST_KEPT: SignedDuration = SignedDuration::from_mins(5);
 /// How long a trigger is kept at least.
 const SHORTEST_KEPT: SignedDuration = SignedDuration::from_secs(30);
 /// How many gaps between questions the interval is learned from.
 const GAPS: usize = 4;
+/// KEDA polls no faster.
+const SHORTEST_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 /// A longer gap is an absence, not an interval.
 const LONGEST_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 /// How many intervals of forgotten triggers are kept.
@@ -36,8 +38,17 @@ pub(super) struct Known {
     triggers: BTreeMap<TriggerId, Asker>,
     /// Nobody is forgotten before this. None where it must be worked out.
     quiet_until: Option<Timestamp>,
-    /// Those that were forgotten, oldest first: when they asked last and what was learned of their intervals.
-    forgotten: VecDeque<(TriggerId, Timestamp, Gaps)>,
+    /// Those that were forgotten, oldest first.
+    forgotten: VecDeque<(TriggerId, Forgotten)>,
+}
+
+/// What is left of one that was forgotten.
+#[derive(Debug)]
+struct Forgotten {
+    asked: Timestamp,
+    /// Whether there was a second poll. If not its interval is longer than it was kept for.
+    asked_again: bool,
+    gaps: Gaps,
 }
 
 /// The last gaps between questions.
@@ -48,6 +59,8 @@ struct Asker {
     trigger: Arc<Trigger>,
     first_asked: Timestamp,
     asked: Timestamp,
+    /// Whether there was a second poll.
+    asked_again: bool,
     gaps: Gaps,
     answer: Option<(Timestamp, Result<Answer, Refusal>)>,
 }
@@ -98,6 +111,7 @@ impl Known {
         }
         if let Some(asker) = self.triggers.get_mut(&trigger.id) {
             learn(&mut asker.gaps, asker.asked, now);
+            asker.asked_again |= now.duration_since(asker.asked) >= SHORTEST_INTERVAL;
             asker.asked = now;
             // What was just learned can make it be kept for less long than before.
             self.quiet_until = self.quiet_until.map(|until| until.min(asker.kept_until()));
@@ -106,16 +120,24 @@ impl Known {
         if self.triggers.len() >= MOST_TRIGGERS {
             return Err(Refusal::TooMany(MOST_TRIGGERS));
         }
-        let learned = self.forgotten.iter().position(|(id, ..)| *id == trigger.id);
+        let learned = self.forgotten.iter().position(|(id, _)| *id == trigger.id);
         let mut gaps = Gaps::new();
-        if let Some((_, asked, survived)) = learned.and_then(|place| self.forgotten.remove(place)) {
-            gaps = survived;
-            // Where nothing is known yet, this may be an interval that is longer than a trigger is kept for.
-            if gaps.is_empty() && !planted!(LongIntervalUnlearned) {
-                learn(&mut gaps, asked, now);
+        if let Some((_, forgotten)) = learned.and_then(|place| self.forgotten.remove(place)) {
+            gaps = forgotten.gaps;
+            // One absence is none, but where nothing is known yet this may be an interval, and the second in a row is.
+            let may_be_an_interval = gaps.is_empty() || !forgotten.asked_again;
+            if may_be_an_interval && !planted!(LongIntervalUnlearned) {
+                learn(&mut gaps, forgotten.asked, now);
             }
         }
-        let asker = Asker { trigger: Arc::clone(trigger), first_asked: now, asked: now, gaps, answer: None };
+        let asker = Asker {
+            trigger: Arc::clone(trigger),
+            first_asked: now,
+            asked: now,
+            asked_again: false,
+            gaps,
+            answer: None,
+        };
         self.quiet_until = None;
         self.triggers.insert(trigger.id.clone(), asker);
         Ok(true)
@@ -163,8 +185,8 @@ impl Known {
     }
 
     fn forget(&mut self, id: &TriggerId) {
-        if let Some(asker) = self.triggers.remove(id) {
-            self.forgotten.push_back((id.clone(), asker.asked, asker.gaps));
+        if let Some(Asker { asked, asked_again, gaps, .. }) = self.triggers.remove(id) {
+            self.forgotten.push_back((id.clone(), Forgotten { asked, asked_again, gaps }));
             self.forgotten.keep_newest(MOST_REMEMBERED);
         }
     }

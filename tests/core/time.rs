@@ -223,6 +223,18 @@ fn a_sibling_that_asks_late_is_not_taken_for_an_old_variant() {
 }
 
 #[test]
+fn an_interval_that_becomes_longer_than_the_trigger_was_kept_for_is_learned() {
+    let mut pool = pool(SignedDuration::from_secs(30));
+    let only = trigger("T", "");
+    let queue = jobs(1, 1, &[]);
+    for second in 0..40 {
+        ask(&mut pool, &only, second, &queue);
+    }
+    let told = [1, 2, 3, 4, 5].map(|poll| ask(&mut pool, &only, 39 + 33 * poll, &queue));
+    assert_eq!(told, [0, 0, 1, 1, 1], "one gap may be an absence; two are an interval");
+}
+
+#[test]
 fn an_absence_is_not_an_interval() {
     const WEEK: i64 = 7 * 24 * 3600;
     let mut pool = pool(SignedDuration::ZERO);
