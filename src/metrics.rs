@@ -97,7 +97,7 @@ impl Metrics {
             ),
             unmatched_jobs_served_elsewhere: gauge(
                 "unmatched_jobs_served_elsewhere",
-                "Unmatched job requests that an agent which is up and no ScaledJob's can take, or that a trigger with \
+                "Unmatched job requests that an online agent which belongs to no ScaledJob can take, or that a trigger with \
                  matching: builtin counts by what they demand.",
                 &POOL,
             ),

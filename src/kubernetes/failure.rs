@@ -108,7 +108,10 @@ impl fmt::Display for Failure {
         let Self { kind, verb, cause, said } = self;
         write!(f, "can't {verb} `{}`: ", kind.resource())?;
         match cause {
-            Cause::Forbidden => write!(f, "the role doesn't allow it; apply `manifests/scaler/rbac.yaml`"),
+            Cause::Forbidden => write!(
+                f,
+                "the role doesn't allow it; install the chart with `kubernetes.view: true`, or your kustomization, again"
+            ),
             Cause::Unauthorized => write!(
                 f,
                 "the API server doesn't accept the token; see that the pod has a service account and \
@@ -143,7 +146,7 @@ mod tests {
         let told = |kind, verb, code| Failure::of_request(kind, verb, &kube::Error::Api(status(code))).to_string();
         assert_eq!(
             told(Kind::Job, "list", 403),
-            "can't list `jobs.batch`: the role doesn't allow it; apply `manifests/scaler/rbac.yaml`"
+            "can't list `jobs.batch`: the role doesn't allow it; install the chart with `kubernetes.view: true`, or your kustomization, again"
         );
         assert!(told(Kind::ScaledObject, "list", 404).contains("install KEDA"));
         assert!(told(Kind::Pod, "watch", 500).ends_with("an error: no way"));

@@ -110,7 +110,10 @@ async fn a_role_that_is_missing_is_named_and_mended_without_a_restart() {
     let (server, mut view, _stop) = start();
     server.refuses.store(403, Ordering::Relaxed);
     let reason = until_lost(&mut view).await;
-    assert_eq!(reason, "can't list `pods`: the role doesn't allow it; apply `manifests/scaler/rbac.yaml`");
+    assert_eq!(
+        reason,
+        "can't list `pods`: the role doesn't allow it; install the chart with `kubernetes.view: true`, or your kustomization, again"
+    );
     server.refuses.store(0, Ordering::Relaxed);
     let begun = Instant::now();
     until_current(&mut view).await;

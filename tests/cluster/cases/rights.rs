@@ -129,7 +129,10 @@ pub(crate) async fn rights_taken_away_are_a_loss_until_they_are_back(world: Worl
     let bindings: Api<ClusterRoleBinding> = Api::all(world.client.clone());
     bindings.delete("azp-scaler", &DeleteParams::default()).await.unwrap();
     let reason = scaler.lost().await;
-    assert!(reason.contains("can't list `") && reason.contains("apply `manifests/scaler/rbac.yaml`"), "{reason}");
+    assert!(
+        reason.contains("can't list `") && reason.contains("install the chart with `kubernetes.view: true`"),
+        "{reason}"
+    );
     // What happens meanwhile is seen afterwards.
     let jobs = world.keda.create_jobs("linux", 2).await;
     world.kubelet.run(&world.kubelet.pod_of(&jobs[0]).await).await;
