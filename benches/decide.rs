@@ -148,6 +148,7 @@ fn main() {
             held: &BTreeMap::new(),
             starts: &[],
             cluster: &[],
+            written: &[],
             learned: &[],
             now: NOW,
         };

@@ -40,7 +40,7 @@ use self::{
     queue::WaitingJobs,
 };
 use crate::{
-    cluster_view::{InCluster, Trouble},
+    cluster_view::{InCluster, Trouble, Written},
     decision::{Decision, Gained, Placement, ScaledJobDecision, Settling, Starts, TriggerDecision},
     job_request::RequestId,
     parallel_jobs::{Caps, Each, Report},
@@ -70,6 +70,8 @@ pub struct World<'a> {
     pub starts: &'a [StartsOf],
     /// For each of the [`scaled_jobs`], what the cluster knows of it; or nothing at all.
     pub cluster: &'a [Option<InCluster>],
+    /// For each of the [`scaled_jobs`], what it says of itself, where the cluster has shown it; or nothing at all.
+    pub written: &'a [Option<Written>],
     /// For each of the [`scaled_jobs`], what its own agents, or its placeholder, have been seen to offer; or nothing at all.
     pub learned: &'a [Option<Gained>],
     /// What time it is.

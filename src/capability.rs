@@ -5,7 +5,7 @@
 //!                                            <--declared by--- trigger
 //! ```
 //!
-//! Pure. Knows [`demand`](crate::demand) and [`caseless`](crate::caseless).
+//! Pure. Knows [`demand`](crate::demand), [`caseless`](crate::caseless) and [`wording`](crate::wording).
 
 use std::{fmt, str::FromStr};
 
@@ -13,6 +13,7 @@ use crate::{
     caseless::Caseless,
     demand::{Condition, Demand, DemandSet},
     version::Version,
+    wording::{has_password, names_a_secret},
 };
 
 /// Capabilities of one agent, or of the agents that one trigger starts. A name stands once; of two values the later wins.
@@ -163,6 +164,17 @@ impl CapabilitySet {
     pub fn without(&self, names: &[&str]) -> Self {
         let names: Vec<Caseless> = names.iter().map(|name| Caseless::new(name)).collect();
         Self { entries: self.entries.iter().filter(|(name, _)| !names.contains(name)).cloned().collect() }
+    }
+
+    /// These capabilities without what may be a secret: agents register with every variable that they are not told to leave out.
+    /// The names stay, and a demand that one exists is met.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let shown = |(name, value): &(Caseless, Value)| {
+            let is_secret = names_a_secret(name.as_str()) || has_password(value.text.as_str());
+            (name.clone(), if is_secret { Value::new("".into()) } else { value.clone() })
+        };
+        Self { entries: self.entries.iter().map(shown).collect() }
     }
 
     /// What is true of one agent and would be of no other.

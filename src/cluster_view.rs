@@ -55,6 +55,26 @@ pub struct ScaledJobView {
     pub jobs: Vec<KubernetesJob>,
 }
 
+/// What a ScaledJob says of itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Written {
+    /// As in [`ScaledJobView`].
+    pub strategy: Strategy,
+    /// As in [`ScaledJobView`].
+    pub max_replicas: u32,
+    /// As in [`ScaledJobView`].
+    pub min_replicas: u32,
+}
+
+impl ScaledJobView {
+    /// What it says of itself.
+    #[must_use]
+    pub fn written(&self) -> Written {
+        let Self { strategy, max_replicas, min_replicas, .. } = *self;
+        Written { strategy, max_replicas, min_replicas }
+    }
+}
+
 /// A Kubernetes Job that KEDA created.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KubernetesJob {

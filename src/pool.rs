@@ -28,8 +28,12 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::{
+    known::MOST_TRIGGERS,
+    start_times::{Stage, StartUp},
+};
 use self::{
-    known::Known,
+    known::{Known, LONGEST_KEPT},
     learned::Learned,
     memory::Memory,
     sightings::Sightings,
@@ -37,13 +41,9 @@ use self::{
     trust::Trust,
     watched::{Outcome, Watched},
 };
-pub use self::{
-    known::MOST_TRIGGERS,
-    start_times::{Stage, StartUp},
-};
 use crate::{
     assignment::{self, World},
-    cluster_view::{ClusterView, InCluster, ScaledJobView, StartFailure},
+    cluster_view::{ClusterView, InCluster, ScaledJobView, StartFailure, Written},
     decision::{Answer, Decision, Placement, Refusal, Settling},
     job_request::RequestId,
     parallel_jobs::Ledger,
@@ -82,6 +82,8 @@ pub struct Pool {
     rules: Rules,
     ledger: Arc<Ledger>,
     settling_until: Option<Timestamp>,
+    /// Since when KEDA has asked without having forgotten the pool.
+    asked_since: Option<Timestamp>,
     known: Known,
     memory: Memory,
     sightings: Sightings,
@@ -90,10 +92,12 @@ pub struct Pool {
     watched: Watched,
     learned: Learned,
     start_failures: BTreeMap<StartFailure, u64>,
+    /// What the cluster has shown last of what each ScaledJob says of itself: its author seldom changes that.
+    written: BTreeMap<ScaledJobId, Written>,
     /// What the cluster shows now, where it does.
     view: Option<Arc<ClusterView>>,
-    /// The triggers that the cluster shows, asked about or not; nothing before they were announced.
-    announced: Option<BTreeMap<ScaledJobId, Vec<Arc<Trigger>>>>,
+    /// The triggers that the cluster shows, asked about or not, and since when; nothing before they were announced.
+    announced: Option<BTreeMap<ScaledJobId, Vec<(Arc<Trigger>, Timestamp)>>>,
     /// Whether these are all that will ask.
     shows_all: bool,
     decision: Option<Arc<Decision>>,
@@ -111,6 +115,7 @@ impl Pool {
             rules,
             ledger,
             settling_until: None,
+            asked_since: None,
             known: Known::default(),
             memory: Memory::default(),
             sightings: Sightings::default(),
@@ -119,6 +124,7 @@ impl Pool {
             watched: Watched::default(),
             learned: Learned::default(),
             start_failures: BTreeMap::new(),
+            written: BTreeMap::new(),
             view: None,
             announced: None,
             shows_all: false,
@@ -141,6 +147,10 @@ impl Pool {
         if let (Some(old), Some(new)) = (&self.view, &view) {
             let deleted = old.scaled_jobs.keys().filter(|id| !new.scaled_jobs.contains_key(id));
             deleted.for_each(|id| self.known.forget_all(id));
+            self.leave_if_forgotten();
+        }
+        if let Some(view) = &view {
+            self.written = view.scaled_jobs.iter().map(|(id, shown)| (id.clone(), shown.written())).collect();
         }
         self.outdated |= self.concerns(view.as_deref());
         self.view = view;
@@ -162,13 +172,16 @@ impl Pool {
     }
 
     /// Takes in which triggers ask about this pool, as the cluster shows them, and whether they are all that will.
-    pub fn announce(&mut self, triggers: Vec<Arc<Trigger>>, shows_all: bool) {
-        let mut announced: BTreeMap<ScaledJobId, Vec<Arc<Trigger>>> = BTreeMap::new();
+    pub fn announce(&mut self, triggers: Vec<Arc<Trigger>>, shows_all: bool, now: Timestamp) {
+        let before = self.announced.iter().flat_map(BTreeMap::values).flatten();
+        let since: BTreeMap<&TriggerId, Timestamp> = before.map(|(trigger, since)| (&trigger.id, *since)).collect();
+        let mut announced: BTreeMap<ScaledJobId, Vec<(Arc<Trigger>, Timestamp)>> = BTreeMap::new();
         for trigger in triggers.into_iter().take(MOST_TRIGGERS) {
-            announced.entry(trigger.id.scaled_job.clone()).or_default().push(trigger);
+            let since = since.get(&trigger.id).copied().unwrap_or(now);
+            announced.entry(trigger.id.scaled_job.clone()).or_default().push((trigger, since));
         }
-        let triggers = |announced: &BTreeMap<_, Vec<Arc<Trigger>>>| -> Vec<TriggerId> {
-            announced.values().flatten().map(|trigger| trigger.id.clone()).collect()
+        let triggers = |announced: &BTreeMap<_, Vec<(Arc<Trigger>, _)>>| -> Vec<TriggerId> {
+            announced.values().flatten().map(|(trigger, _)| trigger.id.clone()).collect()
         };
         let is_same =
             self.announced.as_ref().map(triggers) == Some(triggers(&announced)) && self.shows_all == shows_all;
@@ -195,6 +208,7 @@ impl Pool {
         self.expire(now);
         if self.known.is_empty() {
             self.settling_until = now.checked_add(self.rules.settle).ok();
+            self.asked_since = Some(now);
         }
         if self.known.ask(trigger, now)? {
             self.decision = None;
@@ -274,9 +288,15 @@ impl Pool {
     fn expire(&mut self, now: Timestamp) {
         if self.known.expire(now) {
             self.decision = None;
-            if self.known.is_empty() && !planted!(ForgottenPoolHolds) {
-                self.ledger.forget(self.id);
-            }
+            self.leave_if_forgotten();
+        }
+    }
+
+    /// Where nobody is left who asks, nothing holds that was decided.
+    fn leave_if_forgotten(&mut self) {
+        if self.known.is_empty() && !planted!(ForgottenPoolHolds) {
+            self.decision = None;
+            self.ledger.forget(self.id);
         }
     }
 
@@ -287,18 +307,26 @@ impl Pool {
         Some(Settling { until: doubt.until, doubt: Some(Arc::clone(&doubt.reason)) })
     }
 
-    /// The triggers there are, in the order of their ids: those that KEDA asks about, and those that it will.
-    fn triggers(&self) -> Vec<Arc<Trigger>> {
+    /// The triggers there are, in the order of their ids: those that KEDA asks about, and those that it will. Of what it has not
+    /// asked about for long, though it asks about others, it never will: it is not let, or can't reach this scaler with that.
+    fn triggers(&self, now: Timestamp) -> Vec<Arc<Trigger>> {
         let mut triggers = self.known.triggers();
         let (Some(announced), Some(view)) = (&self.announced, &self.view) else { return triggers };
         let mut missing = Vec::new();
+        let will_ask = |since: Timestamp| {
+            let waited = now.duration_since(self.asked_since.map_or(since, |asked_since| asked_since.max(since)));
+            waited < LONGEST_KEPT
+        };
         for (id, announced) in announced.iter().filter(|(id, _)| view.scaled_jobs.contains_key(*id)) {
             let asked = own(&triggers, id);
             // What KEDA asks about is what it has; where that is something else, the ScaledJob has just been edited.
-            if asked.iter().all(|asked| announced.iter().any(|trigger| trigger.id == asked.id))
+            if asked.iter().all(|asked| announced.iter().any(|(trigger, _)| trigger.id == asked.id))
                 && !planted!(AnnouncedIgnored)
             {
-                missing.extend(announced.iter().filter(|new| asked.iter().all(|asked| asked.id != new.id)).cloned());
+                let new = announced
+                    .iter()
+                    .filter(|(new, since)| will_ask(*since) && asked.iter().all(|asked| asked.id != new.id));
+                missing.extend(new.map(|(new, _)| Arc::clone(new)));
             }
         }
         triggers.extend(missing);
@@ -336,8 +364,9 @@ impl Pool {
     }
 
     fn decide(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
-        let triggers = self.triggers();
+        let triggers = self.triggers(now);
         let scaled_jobs = assignment::scaled_jobs(&triggers);
+        let written: Vec<Option<Written>> = scaled_jobs.iter().map(|id| self.written.get(id).copied()).collect();
         let cluster = self.look_at_cluster(&triggers, &scaled_jobs, snapshot, now);
         // Where the cluster shows all that will ask, there is nobody to wait for.
         let shown = self.view.is_some() && self.shows_all && !planted!(SettlesInSpiteOfTheView);
@@ -361,6 +390,7 @@ impl Pool {
                     held: trust.held(),
                     starts: &breakers.starts(&scaled_jobs, on_its_way, now),
                     cluster: &cluster,
+                    written: &written,
                     learned: &learned.of(&scaled_jobs, &triggers, &snapshot.agents),
                     now,
                 })

@@ -33,6 +33,23 @@ pub fn shown_url(value: &str) -> String {
     if value.contains(['@', '?', '#']) { HIDDEN.to_owned() } else { shown(value) }
 }
 
+/// Whether what bears such a name holds a secret, or may: a variable, a capability, a key.
+#[must_use]
+pub fn names_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let parts = ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "CONNECTION_STRING"];
+    name.ends_with("_KEY") || name.ends_with("_PAT") || parts.iter().any(|part| name.contains(part))
+}
+
+/// Whether a URL in the text has a password before its host.
+#[must_use]
+pub fn has_password(text: &str) -> bool {
+    text.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
+}
+
 /// At most so many characters, the last a `…` where some are left out, without control characters.
 #[must_use]
 pub fn shortened(text: &str, characters: usize) -> String {

@@ -30,3 +30,5 @@ mod time;
 mod trust;
 #[path = "core/view.rs"]
 mod view;
+#[path = "core/view_over_time.rs"]
+mod view_over_time;

@@ -7,7 +7,7 @@ use crate::{
     agent::Agent,
     capability::CapabilitySet,
     caseless::Caseless,
-    cluster_view::ScaledJobView,
+    cluster_view::Written,
     decision::{Gained, Origin, Refusal, TriggerDecision},
     scaling,
     trigger::{CapabilitiesFrom, ScaledJobId, Trigger},
@@ -51,7 +51,7 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
         };
         let agent = registered.get(parent).ok_or_else(|| Refusal::NoParent(parent.to_string()))?;
         let own: &[&str] = if planted!(ParentLendsItsName) { &[] } else { &CapabilitySet::OF_ONE_AGENT_ONLY };
-        let lent = agent.capabilities.without(own);
+        let lent = agent.capabilities.without(own).without_secrets();
         // What its own agents say goes before what another one does.
         let lent = gained.map_or_else(|| lent.clone(), |gained| gained.over(&lent));
         let declared = &trigger.capabilities;
@@ -62,8 +62,8 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
         let capabilities = offered.as_ref().map_or_else(|_| Arc::clone(&nothing), Arc::clone);
         let answer = offered.map(|_| scaling::NOTHING);
         TriggerDecision {
-            trigger: match in_cluster(*scaled_job) {
-                Some(cluster) if !planted!(MetadataBelieved) => as_the_cluster_says(trigger, &cluster.view),
+            trigger: match world.written.get(*scaled_job as usize) {
+                Some(Some(written)) if !planted!(MetadataBelieved) => as_its_scaled_job_says(trigger, *written),
                 _ => Arc::clone(trigger),
             },
             scaled_job: *scaled_job,
@@ -77,10 +77,12 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
     decided.collect()
 }
 
-/// A trigger with what its ScaledJob itself says: its strategy and minimum, and the smaller maximum.
-fn as_the_cluster_says(declared: &Arc<Trigger>, view: &ScaledJobView) -> Arc<Trigger> {
-    let max_replicas = declared.max_replicas.min(view.max_replicas);
-    let ScaledJobView { strategy, min_replicas, .. } = *view;
+/// A trigger with what its ScaledJob itself says: its strategy and minimum, and the smaller maximum where two are written.
+fn as_its_scaled_job_says(declared: &Arc<Trigger>, written: Written) -> Arc<Trigger> {
+    let Written { strategy, min_replicas, .. } = written;
+    let says_maximum = declared.id.metadata.contains_key("maxReplicaCount");
+    let max_replicas =
+        if says_maximum { declared.max_replicas.min(written.max_replicas) } else { written.max_replicas };
     if (declared.strategy, declared.min_replicas, declared.max_replicas) == (strategy, min_replicas, max_replicas) {
         return Arc::clone(declared);
     }
@@ -88,7 +90,7 @@ fn as_the_cluster_says(declared: &Arc<Trigger>, view: &ScaledJobView) -> Arc<Tri
     let disagreements = [
         ("scalingStrategy", declared.strategy != strategy, "its strategy counts"),
         ("minReplicaCount", declared.min_replicas != min_replicas, "its minimum counts"),
-        ("maxReplicaCount", declared.max_replicas != view.max_replicas, "the smaller of the two counts"),
+        ("maxReplicaCount", declared.max_replicas != written.max_replicas, "the smaller of the two counts"),
     ];
     for (key, disagrees, which) in disagreements {
         if disagrees && declared.id.metadata.contains_key(key) {

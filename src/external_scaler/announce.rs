@@ -9,10 +9,15 @@
 //! token of its own, or with the organisation's URL in a variable: the cluster shows the variable's name, and KEDA alone its
 //! value.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::watch,
+    task::JoinSet,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -24,7 +29,7 @@ use super::{
 use crate::{
     cluster_view::ClusterView,
     cluster_watch::View,
-    pools::{Desk, Directory},
+    pools::{Desk, Directory, FailureClass, PoolSelector},
     protocol::ScaledObjectRef,
     trigger::{ScaledJobId, Trigger},
 };
@@ -52,7 +57,7 @@ pub async fn announce(
             let asking = view.borrow_and_update().current().map(|view| asking(view));
             let is_due = try_again_at.is_some_and(|at| at <= Instant::now());
             if let Some(asking) = asking.filter(|asking| is_due || announced.as_ref() != Some(asking)) {
-                let all_opened = tell(&asking, shows_all, &*directory, &organizations).await;
+                let all_opened = tell(&asking, shows_all, &directory, &organizations).await;
                 announced = Some(asking);
                 try_again_at = (!all_opened).then(|| Instant::now() + TRIED_AGAIN_AFTER);
             }
@@ -89,24 +94,49 @@ fn requests(asking: &[Asking], organizations: &Organizations) -> Vec<Request> {
 }
 
 /// Tells each pool who asks about it. Says whether all of them could be opened.
-async fn tell(asking: &[Asking], shows_all: bool, directory: &dyn Directory, organizations: &Organizations) -> bool {
-    let mut all_opened = true;
-    let mut pools: Vec<(Arc<Desk>, Vec<Arc<Trigger>>)> = Vec::new();
+async fn tell(
+    asking: &[Asking],
+    shows_all: bool,
+    directory: &Arc<dyn Directory>,
+    organizations: &Organizations,
+) -> bool {
+    let mut named: BTreeMap<(Arc<str>, PoolSelector), Vec<Arc<Trigger>>> = BTreeMap::new();
     for Request { place, pool, trigger, .. } in requests(asking, organizations) {
         let Place::Configured(organization) = place else { continue };
-        let Ok(desk) = directory.open(&organization, &pool).await else {
-            all_opened = false;
-            continue;
-        };
-        match pools.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &desk)) {
-            Some((_, triggers)) => triggers.push(trigger),
-            None => pools.push((desk, vec![trigger])),
+        named.entry((organization, pool)).or_default().push(trigger);
+    }
+    // Beside each other: one organisation that is silent holds up no other.
+    let mut opening = JoinSet::new();
+    for ((organization, pool), triggers) in named {
+        let directory = Arc::clone(directory);
+        opening.spawn(async move {
+            let opened = directory.open(&organization, &pool).await;
+            (organization, triggers, opened)
+        });
+    }
+    let mut all_opened = true;
+    // Organisations of which some pool may be any of those that there are.
+    let mut unclear: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut pools: Vec<(Arc<Desk>, Vec<Arc<Trigger>>)> = Vec::new();
+    for (organization, mut triggers, opened) in opening.join_all().await {
+        match opened {
+            Ok(desk) => match pools.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &desk)) {
+                Some((_, known)) => known.append(&mut triggers),
+                None => pools.push((desk, triggers)),
+            },
+            Err(failure) => {
+                all_opened = false;
+                if failure.class != FailureClass::NotFound {
+                    unclear.insert(organization);
+                }
+            }
         }
     }
-    let shows_all = shows_all && all_opened && shows_places(asking);
+    let shows_all = shows_all && shows_places(asking);
     for desk in directory.desks().into_iter().filter(|desk| organizations.has(&desk.organization)) {
         let triggers = pools.iter().find(|(known, _)| Arc::ptr_eq(known, &desk)).map(|(_, triggers)| triggers.clone());
-        desk.pool().announce(triggers.unwrap_or_default(), shows_all);
+        let shows_all = shows_all && !unclear.contains(&desk.organization);
+        desk.pool().announce(triggers.unwrap_or_default(), shows_all, desk.now());
     }
     all_opened
 }

@@ -12,7 +12,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec};
 
-use crate::{capability::CapabilitySet, caseless};
+use crate::{
+    capability::CapabilitySet,
+    caseless,
+    wording::{has_password, names_a_secret},
+};
 
 /// The variable that names variables which the agent leaves out.
 const IGNORE: &str = "VSO_AGENT_IGNORE";
@@ -73,7 +77,7 @@ impl Environment {
                 Some(Variable::Hidden)
             }
             Some(_) => None,
-            None if is_secret(&variable.name) || has_password(written) => Some(Variable::Hidden),
+            None if names_a_secret(&variable.name) || has_password(written) => Some(Variable::Hidden),
             None => Some(self.resolved(written).map_or(Variable::Hidden, Variable::Known)),
         }
     }
@@ -138,21 +142,6 @@ impl Environment {
 fn is_windows(pod: &PodSpec) -> bool {
     let selected = || pod.node_selector.as_ref()?.get("kubernetes.io/os").map(String::as_str);
     pod.os.as_ref().map(|os| os.name.as_str()).or_else(selected) == Some("windows")
-}
-
-/// Whether a variable or a key of such a name holds a secret, or may.
-pub(super) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let parts = ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "CONNECTION_STRING"];
-    name.ends_with("_KEY") || name.ends_with("_PAT") || parts.iter().any(|part| name.contains(part))
-}
-
-/// Whether a URL in the text has a password before its host.
-fn has_password(text: &str) -> bool {
-    text.split("://").skip(1).any(|rest| {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
-    })
 }
 
 #[cfg(test)]

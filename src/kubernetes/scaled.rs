@@ -9,8 +9,8 @@ use k8s_openapi::api::{batch::v1::JobSpec, core::v1::PodSpec};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::environment::{Environment, Variable, is_secret};
-use crate::{capability::CapabilitySet, trigger::Strategy};
+use super::environment::{Environment, Variable};
+use crate::{capability::CapabilitySet, trigger::Strategy, wording::names_a_secret};
 
 /// KEDA's default for both kinds.
 const MAX_REPLICAS: u32 = 100;
@@ -131,13 +131,17 @@ fn externals(spec: &Spec, variable: impl Fn(&str) -> Variable) -> Vec<External> 
     externals.map(external).collect()
 }
 
-/// The metadata as KEDA sends it, but for secrets, which no trigger is known by.
+/// The metadata as KEDA sends it, but for what secrets say: that a trigger brings one tells where it belongs.
 fn as_sent(
     written: &BTreeMap<String, String>,
     variable: impl Fn(&str) -> Variable,
 ) -> Option<BTreeMap<String, String>> {
     let mut sent = BTreeMap::new();
-    for (key, value) in written.iter().filter(|(key, _)| !is_secret(key)) {
+    for (key, value) in written {
+        if names_a_secret(key) {
+            sent.insert(key.clone(), String::new());
+            continue;
+        }
         if !key.ends_with("FromEnv") {
             sent.insert(key.clone(), value.clone());
             continue;

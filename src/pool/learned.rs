@@ -44,7 +44,7 @@ impl Learned {
             let learned = self.scaled_jobs.get(id).and_then(|lessons| lessons.common.clone());
             let learned = learned.map(|capabilities| Gained { capabilities, origin: Origin::Learned });
             learned.or_else(|| {
-                let capabilities = Arc::new(offered_by(placeholders.get(id)?));
+                let capabilities = Arc::new(offered_by(placeholders.get(id)?).without_secrets());
                 Some(Gained { capabilities, origin: Origin::Placeholder })
             })
         };
@@ -90,7 +90,8 @@ impl Lessons {
         let mut sets = self.agents.values();
         let first = sets.next().map(|first| (**first).clone());
         let common = first.map(|first| sets.fold(first, |common, set| common.in_common_with(set)));
-        self.common = common.map(|common| Arc::new(common.without(&CapabilitySet::OF_ONE_AGENT_ONLY)));
+        self.common =
+            common.map(|common| Arc::new(common.without(&CapabilitySet::OF_ONE_AGENT_ONLY).without_secrets()));
         true
     }
 }

@@ -27,6 +27,8 @@ const MOST_UNTOLD: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     scaled_jobs: BTreeMap<ScaledJobId, Starts>,
+    /// When the agents were listed that the last look was at.
+    agents_at: Option<Timestamp>,
     /// Starts that the metrics have not been told of.
     untold: VecDeque<StartUp>,
 }
@@ -81,6 +83,9 @@ impl Watched {
         now: Timestamp,
     ) -> Vec<(ScaledJobId, Outcome)> {
         let seen = Seen::of(snapshot);
+        // After an outage nobody knows when in it an agent has registered: that teaches nothing.
+        let is_known_when = self.agents_at.is_none_or(|before| snapshot.agents_at.duration_since(before) <= timeout);
+        self.agents_at = Some(snapshot.agents_at);
         self.scaled_jobs.retain(|id, _| view.scaled_jobs.contains_key(id));
         let mut outcomes = Vec::new();
         for id in ids {
@@ -97,7 +102,7 @@ impl Watched {
                 if !start.registered && job.pods.iter().any(|pod| seen.registered.contains(&pod.agent)) {
                     start.registered = true;
                     let took = now.duration_since(job.created_at).max(SignedDuration::ZERO);
-                    if job.is_unfinished() && !is_new {
+                    if job.is_unfinished() && !is_new && is_known_when {
                         starts.took.push_back(took);
                         starts.took.drain(..starts.took.len().saturating_sub(LEARNED_FROM));
                         self.untold.push_back(StartUp::registered(id, job, now));
@@ -105,7 +110,7 @@ impl Watched {
                 }
                 if !start.has_job && job.pods.iter().any(|pod| seen.with_job.contains(&pod.agent)) {
                     start.has_job = true;
-                    if !is_new {
+                    if !is_new && is_known_when {
                         self.untold.push_back(StartUp::has_job(id, job, now));
                     }
                 }
@@ -202,7 +207,10 @@ impl Start {
                 }
                 job.trouble().cloned().unwrap_or_else(|| without(StartFailure::Other))
             }
-            JobState::Unfinished { .. } if now.duration_since(job.created_at) >= timeout && !planted!(HangsForEver) => {
+            // What is older than that is not known of a list of agents that is older.
+            JobState::Unfinished { .. }
+                if snapshot.agents_at.duration_since(job.created_at) >= timeout && !planted!(HangsForEver) =>
+            {
                 job.trouble().cloned().unwrap_or_else(|| without(StartFailure::NotRegistered))
             }
             // Its agent may have come and gone between two looks.

@@ -114,6 +114,7 @@ fn world_of<'a>(
         held: const { &BTreeMap::new() },
         starts: &[],
         cluster: &[],
+        written: &[],
         learned: &[],
         now: at(1),
     }

@@ -34,6 +34,21 @@ fn what_own_agents_have_in_common_is_offered() {
 }
 
 #[test]
+fn what_may_be_a_secret_is_offered_without_its_value() {
+    let all = "java=17, NPM_TOKEN=hidden, MIRROR=https://a:hidden@b.example.com, Agent.OS=Linux";
+    let shown = [("Agent.OS", "Linux"), ("java", "17"), ("MIRROR", ""), ("NPM_TOKEN", "")];
+    let own = offline(finished_one(agent("T-a", all)), 600);
+    let lends = Trigger { parent: Some("static".into()), ..trigger("U", "") };
+    let stands = Trigger { capabilities_from: CapabilitiesFrom::Learned, ..trigger("V", "") };
+    let agents = [own, agent("static", all), placeholder("V", all)];
+    let (told, decision) = Scene::new([learning(""), lends, stands]).look(&[job(2, &["NPM_TOKEN"])], &agents);
+    for offered in &decision.triggers {
+        assert_eq!(offered.capabilities.sorted(), shown, "{:?}", offered.trigger.id);
+    }
+    assert_eq!(told.iter().sum::<u64>(), 0, "the static agent takes it");
+}
+
+#[test]
 fn only_the_last_few_agents_count() {
     let mut scene = Scene::new([learning("")]);
     let old = azp_scaler::agent::Agent { id: 1, ..finished_one(agent("T-old", "python2")) };

@@ -159,6 +159,7 @@ fn decide(look: &Arc<Snapshot>, maxima: &[u32], homes: &[Option<u32>], caps: &Ca
         held: &BTreeMap::new(),
         starts: &[],
         cluster: &[],
+        written: &[],
         learned: &[],
         now: at(1),
     };

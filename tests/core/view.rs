@@ -17,19 +17,19 @@ use super::scene::*;
 
 /// A ScaledJob as the cluster shows it, beside its trigger.
 #[derive(Clone)]
-struct Shown {
-    trigger: Trigger,
-    jobs: Vec<KubernetesJob>,
-    is_paused: bool,
+pub(super) struct Shown {
+    pub(super) trigger: Trigger,
+    pub(super) jobs: Vec<KubernetesJob>,
+    pub(super) is_paused: bool,
 }
 
 /// A ScaledJob with these Kubernetes Jobs.
-fn shown(trigger: Trigger, jobs: impl IntoIterator<Item = KubernetesJob>) -> Shown {
+pub(super) fn shown(trigger: Trigger, jobs: impl IntoIterator<Item = KubernetesJob>) -> Shown {
     Shown { trigger, jobs: jobs.into_iter().collect(), is_paused: false }
 }
 
 /// An unfinished Kubernetes Job whose pod bears this name and runs.
-fn running(agent: &str) -> KubernetesJob {
+pub(super) fn running(agent: &str) -> KubernetesJob {
     KubernetesJob {
         name: format!("job-of-{agent}").into(),
         created_at: at(0),
@@ -40,7 +40,7 @@ fn running(agent: &str) -> KubernetesJob {
 }
 
 /// One whose pod does not run yet.
-fn pending(agent: &str) -> KubernetesJob {
+pub(super) fn pending(agent: &str) -> KubernetesJob {
     KubernetesJob { state: JobState::Unfinished { is_pending: true }, ..running(agent) }
 }
 
@@ -51,7 +51,7 @@ fn failed(agent: &str, reason: StartFailure) -> KubernetesJob {
     job
 }
 
-fn view(scaled_jobs: &[Shown]) -> Arc<ClusterView> {
+pub(super) fn view(scaled_jobs: &[Shown]) -> Arc<ClusterView> {
     let of = |shown: &Shown| {
         let view = ScaledJobView {
             strategy: shown.trigger.strategy,
@@ -67,13 +67,13 @@ fn view(scaled_jobs: &[Shown]) -> Arc<ClusterView> {
 }
 
 /// A pool whose ScaledJobs the cluster shows.
-fn scene(scaled_jobs: &[Shown]) -> Scene {
+pub(super) fn scene(scaled_jobs: &[Shown]) -> Scene {
     scene_under(&Arc::new(Ledger::new(Headroom::Quarter)), scaled_jobs)
 }
 
 fn scene_under(ledger: &Arc<Ledger>, scaled_jobs: &[Shown]) -> Scene {
     let mut pool = Pool::new(7, Rules::default(), Arc::clone(ledger));
-    pool.announce(Vec::new(), true);
+    pool.announce(Vec::new(), true, at(0));
     pool.see(Some(view(scaled_jobs)));
     Scene::of(pool, scaled_jobs.iter().map(|shown| shown.trigger.clone()))
 }
@@ -85,11 +85,11 @@ fn check(scaled_jobs: &[Shown], jobs: &[Job], agents: &[Agent], values: &[u64]) 
     assert_eq!(told, values, "{:#?}", decision.jobs);
 }
 
-fn with(strategy: Strategy) -> Trigger {
+pub(super) fn with(strategy: Strategy) -> Trigger {
     Trigger { strategy, ..trigger("T", "") }
 }
 
-fn busy(name: &str, id: i64) -> (Agent, Job) {
+pub(super) fn busy(name: &str, id: i64) -> (Agent, Job) {
     let agent = agent(name, "");
     let job = job(id, &[]).on(&agent);
     (agent, job)
@@ -207,7 +207,7 @@ fn the_scaled_job_itself_says_strategy_and_minimum_and_the_smaller_maximum_count
     let mut asks = Trigger { max_replicas: 9, ..trigger("T", "") };
     asks.id.metadata = Arc::new(metadata);
     let mut pool = Pool::new(7, Rules::default(), Arc::new(Ledger::new(Headroom::Quarter)));
-    pool.announce(Vec::new(), true);
+    pool.announce(Vec::new(), true, at(0));
     pool.see(Some(view(&[declared])));
     let (told, decision) = Scene::of(pool, [asks]).look(&jobs(1, 9, &[]), &[]);
     assert_eq!(told, [3 + 1], "room for three, and one pending");
@@ -288,7 +288,7 @@ fn triggers_that_have_not_asked_yet_are_known() {
     let (small, large) = (trigger("S", "docker"), trigger("L", "docker, java"));
     let mut pool = Pool::new(7, Rules::default(), Arc::new(Ledger::new(Headroom::Quarter)));
     pool.see(Some(view(&[shown(small.clone(), []), shown(large.clone(), [])])));
-    pool.announce(vec![Arc::new(small), Arc::new(large.clone())], true);
+    pool.announce(vec![Arc::new(small), Arc::new(large.clone())], true, at(0));
     let answer = pool.ask(&Arc::new(large), &snapshot(0, &jobs(1, 2, &["docker"]), &[]), at(0)).unwrap();
     assert_eq!(answer.value, 0, "S will ask, and it fits more tightly; there is no need to settle");
 }
@@ -410,7 +410,7 @@ fn settling_is_for_pools_that_nobody_shows() {
     let asks = trigger("T", "");
     assert_eq!(pool.ask(&Arc::new(asks.clone()), &snapshot(0, &jobs(1, 2, &[]), &[]), at(0)).unwrap().value, 0);
     pool.see(Some(view(&[shown(asks.clone(), [])])));
-    pool.announce(vec![Arc::new(asks.clone())], true);
+    pool.announce(vec![Arc::new(asks.clone())], true, at(0));
     assert_eq!(pool.ask(&Arc::new(asks), &snapshot(1, &jobs(1, 2, &[]), &[]), at(1)).unwrap().value, 2);
 }
 

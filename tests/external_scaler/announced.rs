@@ -112,3 +112,26 @@ async fn what_can_not_be_read_is_passed_over_and_an_edit_is_announced() {
     views.send_replace(shown(&metadata(&[("priority", "1")]), 10));
     opened(&world, 2).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_there_is_not_makes_no_other_settle() {
+    let (views, view) = watch::channel(View::Starting);
+    let world = announced(&view);
+    world.directory.fail(FailureClass::NotFound, "no such pool");
+    views.send_replace(shown(&metadata(&[]), 10));
+    opened(&world, 1).await;
+    assert_eq!(first_answer(&world), 2, "whoever named it will be told, and this one has all its triggers");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trigger_with_a_token_of_its_own_is_not_announced() {
+    let (views, view) = watch::channel(View::Starting);
+    let world = announced(&view);
+    // As the cluster shows one: a secret's name, and not what it says.
+    let place = [("organizationURLFromEnv", "https://dev.azure.com/contoso"), ("poolName", "other")];
+    let with_token = place.into_iter().chain([("personalAccessTokenFromEnv", "")]);
+    let with_token = with_token.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    views.send_replace(shown_with(&[metadata(&[]), with_token], 10));
+    opened(&world, 1).await;
+    assert_eq!(first_answer(&world), 2);
+}

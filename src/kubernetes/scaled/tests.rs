@@ -65,13 +65,15 @@ fn ours(env: &Value, metadata: &Value) -> Option<Vec<(String, String)>> {
 }
 
 #[test]
-fn metadata_is_what_keda_sends_without_secrets() {
+fn metadata_is_what_keda_sends_without_what_secrets_say() {
     let metadata = json!({"scalerAddress": "scaler:6000", "poolName": "Default", "organizationURLFromEnv": "AZP_URL",
         "personalAccessTokenFromEnv": "AZP_TOKEN", "personalAccessToken": "hidden", "otherFromEnv": "NOWHERE"});
     let token = json!({"name": "AZP_TOKEN", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}});
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let expected = vec![
         pair("organizationURLFromEnv", "https://dev.azure.com/contoso"),
+        pair("personalAccessToken", ""),
+        pair("personalAccessTokenFromEnv", ""),
         pair("poolName", "Default"),
         pair("scalerAddress", "scaler:6000"),
     ];
