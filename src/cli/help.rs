@@ -83,9 +83,23 @@ CONFIGURATION FILE (TOML or YAML)
   idle_agent_grace = \"60s\"
   # How long the first agent of a ScaledJob may take to register.
   start_timeout = \"5m\"
+  # With the cluster's view: after so many failed starts in a row one agent at a
+  # time is tried.
+  failed_starts = 3
   # Agents kept ready beyond the parallel jobs: \"auto\" is a quarter of their
   # limit, rounded up; or a number.
   parallel_job_headroom = \"auto\"
+
+  [kubernetes]
+  # Whether ScaledJobs, Kubernetes Jobs and pods are watched, which takes a role
+  # that only reads: \"on\", \"off\", or \"auto\", in a cluster.
+  view = \"auto\"
+  # Values of scalerAddress that mean this scaler, so that it knows its triggers
+  # before KEDA asks.
+  addresses = []
+  # One of several replicas is ready, by the Lease azp-scaler in its namespace.
+  # Of use where the view is off.
+  leader_election = false
 
 ENVIRONMENT
   AZP_SCALER__SECTION__KEY overrides the file, for example
@@ -184,7 +198,35 @@ Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed (a port is taken, ...),
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
     use super::*;
+
+    /// What is read, from the source: there is no list of the keys.
+    fn keys_of_the_configuration() -> BTreeSet<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let files = fs::read_dir(folder.join("config")).unwrap().map(|file| file.unwrap().path());
+        let mut keys = BTreeSet::new();
+        for file in files.chain([folder.join("config.rs")]).filter(|file| file.is_file()) {
+            let text = fs::read_to_string(file).unwrap();
+            for asked in [".read(\"", ".need(\"", ".take(\"", ".section(\"", "bounded(\"", "(section, \""] {
+                let after = text.split(asked).skip(1);
+                keys.extend(after.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            }
+        }
+        keys
+    }
+
+    #[test]
+    fn serve_has_the_whole_configuration() {
+        let keys = keys_of_the_configuration();
+        assert!(
+            keys.contains("failed_starts") && keys.contains("leader_election") && keys.contains("settle"),
+            "{keys:?}"
+        );
+        let missing: Vec<&String> = keys.iter().filter(|key| !SERVE.contains(key.as_str())).collect();
+        assert_eq!(missing, Vec::<&String>::new());
+    }
 
     #[test]
     fn no_line_is_longer_than_a_terminal_is_wide() {
