@@ -11,6 +11,7 @@
 //!
 //! Pure: `now` is an argument and must not go back.
 
+mod announced;
 mod known;
 mod learned;
 mod memory;
@@ -28,18 +29,19 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::{
-    known::MOST_TRIGGERS,
-    start_times::{Stage, StartUp},
-};
 use self::{
-    known::{Known, LONGEST_KEPT},
+    announced::Announced,
+    known::Known,
     learned::Learned,
     memory::Memory,
     sightings::Sightings,
     starts::Breakers,
     trust::Trust,
     watched::{Outcome, Watched},
+};
+pub use self::{
+    known::MOST_TRIGGERS,
+    start_times::{Stage, StartUp},
 };
 use crate::{
     assignment::{self, World},
@@ -96,10 +98,7 @@ pub struct Pool {
     written: BTreeMap<ScaledJobId, Written>,
     /// What the cluster shows now, where it does.
     view: Option<Arc<ClusterView>>,
-    /// The triggers that the cluster shows, asked about or not, and since when; nothing before they were announced.
-    announced: Option<BTreeMap<ScaledJobId, Vec<(Arc<Trigger>, Timestamp)>>>,
-    /// Whether these are all that will ask.
-    shows_all: bool,
+    announced: Announced,
     decision: Option<Arc<Decision>>,
     /// Whether the decision must be made anew though nothing was seen: a probe was told.
     outdated: bool,
@@ -126,8 +125,7 @@ impl Pool {
             start_failures: BTreeMap::new(),
             written: BTreeMap::new(),
             view: None,
-            announced: None,
-            shows_all: false,
+            announced: Announced::default(),
             decision: None,
             outdated: false,
             newest: None,
@@ -173,20 +171,7 @@ impl Pool {
 
     /// Takes in which triggers ask about this pool, as the cluster shows them, and whether they are all that will.
     pub fn announce(&mut self, triggers: Vec<Arc<Trigger>>, shows_all: bool, now: Timestamp) {
-        let before = self.announced.iter().flat_map(BTreeMap::values).flatten();
-        let since: BTreeMap<&TriggerId, Timestamp> = before.map(|(trigger, since)| (&trigger.id, *since)).collect();
-        let mut announced: BTreeMap<ScaledJobId, Vec<(Arc<Trigger>, Timestamp)>> = BTreeMap::new();
-        for trigger in triggers.into_iter().take(MOST_TRIGGERS) {
-            let since = since.get(&trigger.id).copied().unwrap_or(now);
-            announced.entry(trigger.id.scaled_job.clone()).or_default().push((trigger, since));
-        }
-        let triggers = |announced: &BTreeMap<_, Vec<(Arc<Trigger>, _)>>| -> Vec<TriggerId> {
-            announced.values().flatten().map(|(trigger, _)| trigger.id.clone()).collect()
-        };
-        let is_same =
-            self.announced.as_ref().map(triggers) == Some(triggers(&announced)) && self.shows_all == shows_all;
-        self.outdated |= !is_same;
-        (self.announced, self.shows_all) = (Some(announced), shows_all);
+        self.outdated |= self.announced.take_in(triggers, shows_all, now);
     }
 
     /// How long agents took to start that the metrics were not told of yet.
@@ -307,30 +292,13 @@ impl Pool {
         Some(Settling { until: doubt.until, doubt: Some(Arc::clone(&doubt.reason)) })
     }
 
-    /// The triggers there are, in the order of their ids: those that KEDA asks about, and those that it will. Of what it has not
-    /// asked about for long, though it asks about others, it never will: it is not let, or can't reach this scaler with that.
+    /// The triggers there are, in the order of their ids: those that KEDA asks about, and those that it will.
     fn triggers(&self, now: Timestamp) -> Vec<Arc<Trigger>> {
         let mut triggers = self.known.triggers();
-        let (Some(announced), Some(view)) = (&self.announced, &self.view) else { return triggers };
-        let mut missing = Vec::new();
-        let will_ask = |since: Timestamp| {
-            let waited = now.duration_since(self.asked_since.map_or(since, |asked_since| asked_since.max(since)));
-            waited < LONGEST_KEPT
-        };
-        for (id, announced) in announced.iter().filter(|(id, _)| view.scaled_jobs.contains_key(*id)) {
-            let asked = own(&triggers, id);
-            // What KEDA asks about is what it has; where that is something else, the ScaledJob has just been edited.
-            if asked.iter().all(|asked| announced.iter().any(|(trigger, _)| trigger.id == asked.id))
-                && !planted!(AnnouncedIgnored)
-            {
-                let new = announced
-                    .iter()
-                    .filter(|(new, since)| will_ask(*since) && asked.iter().all(|asked| asked.id != new.id));
-                missing.extend(new.map(|(new, _)| Arc::clone(new)));
-            }
+        if let Some(view) = &self.view {
+            triggers.extend(self.announced.missing(&triggers, view, self.asked_since, now));
+            triggers.sort_by(|one, other| one.id.cmp(&other.id));
         }
-        triggers.extend(missing);
-        triggers.sort_by(|one, other| one.id.cmp(&other.id));
         triggers
     }
 
@@ -369,7 +337,7 @@ impl Pool {
         let written: Vec<Option<Written>> = scaled_jobs.iter().map(|id| self.written.get(id).copied()).collect();
         let cluster = self.look_at_cluster(&triggers, &scaled_jobs, snapshot, now);
         // Where the cluster shows all that will ask, there is nobody to wait for.
-        let shown = self.view.is_some() && self.shows_all && !planted!(SettlesInSpiteOfTheView);
+        let shown = self.view.is_some() && self.announced.shows_all && !planted!(SettlesInSpiteOfTheView);
         let asked = self.settling_until.filter(|_| !shown).map(|until| Settling { until, doubt: None });
         let settling = asked.into_iter().chain(self.in_doubt()).max_by_key(|settling| settling.until);
         let Self { id, known, memory, sightings, trust, breakers, learned, .. } = self;

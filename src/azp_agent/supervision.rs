@@ -124,7 +124,7 @@ impl<'a> Watched<'a> {
             };
             match is_to_end {
                 Some(End::Asked | End::NoJob | End::ListensAgain) if leaving.is_none() => {
-                    leaving = Some(Box::pin(leave()))
+                    leaving = Some(Box::pin(leave()));
                 }
                 Some(end @ (End::NotListening | End::NotBegun | End::Hangs)) => self.end(end),
                 Some(_) | None => {}
