@@ -84,8 +84,6 @@ pub struct Pool {
     rules: Rules,
     ledger: Arc<Ledger>,
     settling_until: Option<Timestamp>,
-    /// Since when KEDA has asked without having forgotten the pool.
-    asked_since: Option<Timestamp>,
     known: Known,
     memory: Memory,
     sightings: Sightings,
@@ -114,7 +112,6 @@ impl Pool {
             rules,
             ledger,
             settling_until: None,
-            asked_since: None,
             known: Known::default(),
             memory: Memory::default(),
             sightings: Sightings::default(),
@@ -170,8 +167,8 @@ impl Pool {
     }
 
     /// Takes in which triggers ask about this pool, as the cluster shows them, and whether they are all that will.
-    pub fn announce(&mut self, triggers: Vec<Arc<Trigger>>, shows_all: bool, now: Timestamp) {
-        self.outdated |= self.announced.take_in(triggers, shows_all, now);
+    pub fn announce(&mut self, triggers: Vec<Arc<Trigger>>, shows_all: bool) {
+        self.outdated |= self.announced.take_in(triggers, shows_all);
     }
 
     /// How long agents took to start that the metrics were not told of yet.
@@ -193,7 +190,6 @@ impl Pool {
         self.expire(now);
         if self.known.is_empty() {
             self.settling_until = now.checked_add(self.rules.settle).ok();
-            self.asked_since = Some(now);
         }
         if self.known.ask(trigger, now)? {
             self.decision = None;
@@ -296,7 +292,7 @@ impl Pool {
     fn triggers(&self, now: Timestamp) -> Vec<Arc<Trigger>> {
         let mut triggers = self.known.triggers();
         if let Some(view) = &self.view {
-            triggers.extend(self.announced.missing(&triggers, view, self.asked_since, now));
+            triggers.extend(self.announced.missing(&triggers, view, now));
             triggers.sort_by(|one, other| one.id.cmp(&other.id));
         }
         triggers
@@ -375,6 +371,9 @@ impl Pool {
             }
         });
         memory.keep(&decision, &homes);
+        if let Some(view) = &self.view {
+            self.announced.judge(&decision, known, view, now);
+        }
         self.outdated = false;
         let valid_until = decision.valid_until.into_iter().chain(breakers.next_change(now)).min();
         self.decision = Some(Arc::new(Decision { valid_until, ..decision }));

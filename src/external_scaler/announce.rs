@@ -136,7 +136,7 @@ async fn tell(
     for desk in directory.desks().into_iter().filter(|desk| organizations.has(&desk.organization)) {
         let triggers = pools.iter().find(|(known, _)| Arc::ptr_eq(known, &desk)).map(|(_, triggers)| triggers.clone());
         let shows_all = shows_all && !unclear.contains(&desk.organization);
-        desk.pool().announce(triggers.unwrap_or_default(), shows_all, desk.now());
+        desk.pool().announce(triggers.unwrap_or_default(), shows_all);
     }
     all_opened
 }

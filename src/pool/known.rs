@@ -82,6 +82,10 @@ impl Known {
         self.triggers.is_empty()
     }
 
+    pub(super) fn has(&self, id: &TriggerId) -> bool {
+        self.triggers.contains_key(id)
+    }
+
     /// The triggers in the order of their ids.
     pub(super) fn triggers(&self) -> Vec<Arc<Trigger>> {
         self.triggers.values().map(|asker| Arc::clone(&asker.trigger)).collect()

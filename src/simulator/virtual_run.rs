@@ -270,7 +270,7 @@ impl VirtualRun {
         let triggers = triggers.collect();
         if let Some(side) = self.pools.get_mut(&pool) {
             side.core.see(seen);
-            side.core.announce(triggers, true, self.world.timestamp(self.world.now()));
+            side.core.announce(triggers, true);
         }
     }
 

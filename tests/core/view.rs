@@ -73,7 +73,7 @@ pub(super) fn scene(scaled_jobs: &[Shown]) -> Scene {
 
 fn scene_under(ledger: &Arc<Ledger>, scaled_jobs: &[Shown]) -> Scene {
     let mut pool = Pool::new(7, Rules::default(), Arc::clone(ledger));
-    pool.announce(Vec::new(), true, at(0));
+    pool.announce(Vec::new(), true);
     pool.see(Some(view(scaled_jobs)));
     Scene::of(pool, scaled_jobs.iter().map(|shown| shown.trigger.clone()))
 }
@@ -207,7 +207,7 @@ fn the_scaled_job_itself_says_strategy_and_minimum_and_the_smaller_maximum_count
     let mut asks = Trigger { max_replicas: 9, ..trigger("T", "") };
     asks.id.metadata = Arc::new(metadata);
     let mut pool = Pool::new(7, Rules::default(), Arc::new(Ledger::new(Headroom::Quarter)));
-    pool.announce(Vec::new(), true, at(0));
+    pool.announce(Vec::new(), true);
     pool.see(Some(view(&[declared])));
     let (told, decision) = Scene::of(pool, [asks]).look(&jobs(1, 9, &[]), &[]);
     assert_eq!(told, [3 + 1], "room for three, and one pending");
@@ -288,7 +288,7 @@ fn triggers_that_have_not_asked_yet_are_known() {
     let (small, large) = (trigger("S", "docker"), trigger("L", "docker, java"));
     let mut pool = Pool::new(7, Rules::default(), Arc::new(Ledger::new(Headroom::Quarter)));
     pool.see(Some(view(&[shown(small.clone(), []), shown(large.clone(), [])])));
-    pool.announce(vec![Arc::new(small), Arc::new(large.clone())], true, at(0));
+    pool.announce(vec![Arc::new(small), Arc::new(large.clone())], true);
     let answer = pool.ask(&Arc::new(large), &snapshot(0, &jobs(1, 2, &["docker"]), &[]), at(0)).unwrap();
     assert_eq!(answer.value, 0, "S will ask, and it fits more tightly; there is no need to settle");
 }
@@ -410,7 +410,7 @@ fn settling_is_for_pools_that_nobody_shows() {
     let asks = trigger("T", "");
     assert_eq!(pool.ask(&Arc::new(asks.clone()), &snapshot(0, &jobs(1, 2, &[]), &[]), at(0)).unwrap().value, 0);
     pool.see(Some(view(&[shown(asks.clone(), [])])));
-    pool.announce(vec![Arc::new(asks.clone())], true, at(0));
+    pool.announce(vec![Arc::new(asks.clone())], true);
     assert_eq!(pool.ask(&Arc::new(asks), &snapshot(1, &jobs(1, 2, &[]), &[]), at(1)).unwrap().value, 2);
 }
 

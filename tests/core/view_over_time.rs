@@ -16,24 +16,35 @@ fn new_pool() -> Pool {
     Pool::new(7, Rules::default(), Arc::new(Ledger::new(Headroom::Quarter)))
 }
 
-#[test]
-fn what_keda_never_asks_about_holds_its_jobs_for_five_minutes_and_no_longer() {
+/// Two ScaledJobs that both fit the jobs, of which KEDA asks about the second alone; what that is told at each of these seconds,
+/// the first one having these Kubernetes Jobs from then on.
+fn told_beside(seconds: &[i64], jobs_of_the_other: impl Fn(i64) -> Vec<KubernetesJob>) -> Vec<u64> {
     let (small, large) = (trigger("S", "docker"), trigger("L", "docker, java"));
     let mut pool = new_pool();
-    pool.see(Some(view(&[shown(small.clone(), []), shown(large.clone(), [])])));
-    let announced = vec![Arc::new(small), Arc::new(large.clone())];
-    pool.announce(announced.clone(), true, at(0));
-    let large = Arc::new(large);
-    let ask = |pool: &mut Pool, second: i64, first: i64| {
-        pool.ask(&large, &snapshot(second, &jobs(first, 2, &["docker"]), &[]), at(second)).unwrap().value
+    pool.announce(vec![Arc::new(small.clone()), Arc::new(large.clone())], true);
+    let ask = |pool: &mut Pool, second: &i64| {
+        let small = shown(small.clone(), jobs_of_the_other(*second));
+        pool.see(Some(view(&[small, shown(large.clone(), [])])));
+        let look = snapshot(*second, &jobs(*second, 2, &["docker"]), &[]);
+        pool.ask(&Arc::new(large.clone()), &look, at(*second)).unwrap().value
     };
-    // KEDA comes late.
-    for second in (100..400).step_by(10) {
-        assert_eq!(ask(&mut pool, second, 1), 0, "S will ask, {second} s after");
-    }
-    pool.announce(announced, true, at(399));
-    assert_eq!(ask(&mut pool, 400, 1), 2, "S is announced, but it does not ask");
-    assert_eq!(ask(&mut pool, 1_000, 3), 0, "KEDA was away, and S may ask now");
+    seconds.iter().map(|second| ask(&mut pool, second)).collect()
+}
+
+#[test]
+fn a_scaled_job_for_which_keda_does_nothing_holds_its_jobs_for_five_minutes() {
+    let seconds = [100, 200, 399, 400, 410, 500];
+    assert_eq!(told_beside(&seconds, |_| Vec::new()), [0, 0, 0, 2, 2, 2], "from the first job on");
+    let late =
+        |second| if second < 500 { Vec::new() } else { vec![KubernetesJob { created_at: at(450), ..pending("S-a") }] };
+    assert_eq!(told_beside(&seconds, late), [0, 0, 0, 2, 2, 2]);
+    assert_eq!(told_beside(&[100, 400, 500, 510], late), [0, 2, 2, 0], "KEDA has begun to");
+}
+
+#[test]
+fn a_scaled_job_that_another_replica_is_asked_about_keeps_its_jobs() {
+    let created = |second| vec![KubernetesJob { created_at: at(second), ..running("S-a") }];
+    assert_eq!(told_beside(&[100, 300, 500, 700, 900], created), [0; 5]);
 }
 
 #[test]
@@ -56,14 +67,14 @@ fn what_the_scaled_job_says_of_itself_holds_while_the_view_is_lost_and_whatever_
     // The metadata say nothing of the strategy.
     let asks = || Scene::of(new_pool(), [trigger("T", "")]);
     let mut scene = asks();
-    scene.pool.announce(Vec::new(), true, at(0));
+    scene.pool.announce(Vec::new(), true);
     scene.pool.see(Some(view(&[shown(declared.clone(), ["T-a", "T-b", "T-c"].map(running))])));
     assert_eq!(scene.look(&queue, &agents).0, [2]);
     scene.pool.see(None);
     assert_eq!(scene.look_for(31, &queue, &agents).0, [2], "accurate, though nobody shows it");
 
     let mut scene = asks();
-    scene.pool.announce(Vec::new(), true, at(0));
+    scene.pool.announce(Vec::new(), true);
     scene.pool.see(Some(view(&[shown(declared, ["other-a", "other-b", "other-c"].map(running))])));
     assert_eq!(scene.look(&queue, &agents).0, [2], "accurate, though its pods don't bear the agents' names");
 }
@@ -77,7 +88,7 @@ fn a_maximum_that_is_not_in_the_metadata_is_the_scaled_jobs_own() {
     says.id.metadata = Arc::new(BTreeMap::from([("maxReplicaCount".to_owned(), "100".to_owned())]));
     for (asks, value) in [(silent, 150), (says, 100)] {
         let mut scene = Scene::of(new_pool(), [asks]);
-        scene.pool.announce(Vec::new(), true, at(0));
+        scene.pool.announce(Vec::new(), true);
         scene.pool.see(Some(view(&[shown(declared.clone(), [])])));
         assert_eq!(scene.look(&jobs(1, 180, &[]), &[]).0, [value]);
     }
