@@ -49,6 +49,8 @@ pub struct ScaledJobView {
     pub is_paused: bool,
     /// The metadata of each of its triggers that ask this scaler, as KEDA sends it.
     pub triggers: Vec<Arc<BTreeMap<String, String>>>,
+    /// Whether there is one more, of which only a Secret or a ConfigMap tells what it says, and so only KEDA.
+    pub hides_a_trigger: bool,
     /// What an agent takes from its container's environment for capabilities.
     pub environment: Arc<CapabilitySet>,
     /// Its Kubernetes Jobs, by name; a ScaledObject has none.

@@ -92,8 +92,9 @@ pub struct Pool {
     watched: Watched,
     learned: Learned,
     start_failures: BTreeMap<StartFailure, u64>,
-    /// What the cluster has shown last of what each ScaledJob says of itself: its author seldom changes that.
-    written: BTreeMap<ScaledJobId, Written>,
+    /// What each ScaledJob has said of itself when the cluster was seen last, and its triggers then: while they are the same,
+    /// its author has not touched it.
+    written: BTreeMap<ScaledJobId, (Written, Vec<TriggerId>)>,
     /// What the cluster shows now, where it does.
     view: Option<Arc<ClusterView>>,
     announced: Announced,
@@ -143,9 +144,6 @@ impl Pool {
             let deleted = old.scaled_jobs.keys().filter(|id| !new.scaled_jobs.contains_key(id));
             deleted.for_each(|id| self.known.forget_all(id));
             self.leave_if_forgotten();
-        }
-        if let Some(view) = &view {
-            self.written = view.scaled_jobs.iter().map(|(id, shown)| (id.clone(), shown.written())).collect();
         }
         self.outdated |= self.concerns(view.as_deref());
         self.view = view;
@@ -298,6 +296,21 @@ impl Pool {
         triggers
     }
 
+    /// What each ScaledJob says of itself, as far as that is known.
+    fn written(&mut self, triggers: &[Arc<Trigger>], ids: &[ScaledJobId]) -> Vec<Option<Written>> {
+        let trigger_ids = |id| own(triggers, id).iter().map(|trigger| trigger.id.clone());
+        if let Some(view) = &self.view {
+            let shown = ids.iter().filter_map(|id| Some((id, view.scaled_jobs.get(id)?)));
+            self.written =
+                shown.map(|(id, shown)| (id.clone(), (shown.written(), trigger_ids(id).collect()))).collect();
+        }
+        let known = |id| {
+            let (written, before) = self.written.get(id)?;
+            trigger_ids(id).all(|trigger| before.contains(&trigger)).then_some(*written)
+        };
+        ids.iter().map(known).collect()
+    }
+
     /// What the cluster shows of each ScaledJob, and what has become of its starts since the last look.
     fn look_at_cluster(
         &mut self,
@@ -330,7 +343,7 @@ impl Pool {
     fn decide(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
         let triggers = self.triggers(now);
         let scaled_jobs = assignment::scaled_jobs(&triggers);
-        let written: Vec<Option<Written>> = scaled_jobs.iter().map(|id| self.written.get(id).copied()).collect();
+        let written = self.written(&triggers, &scaled_jobs);
         let cluster = self.look_at_cluster(&triggers, &scaled_jobs, snapshot, now);
         // Where the cluster shows all that will ask, there is nobody to wait for.
         let shown = self.view.is_some() && self.announced.shows_all && !planted!(SettlesInSpiteOfTheView);

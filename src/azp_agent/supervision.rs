@@ -214,6 +214,12 @@ impl<'a> Watched<'a> {
                     times.start
                 )));
             }
+            (None, false, _) if self.watch.was_given_a_job() => {
+                return Err(Failed::Run(format!(
+                    "Azure Pipelines has given the agent a job, but the listener ended with {status} before it began it; it said \
+                     {said}: check the network and the proxy to the organization, and run the job again"
+                )));
+            }
             // It may also have been told to update itself after its job.
             (None, true, Some(0 | 3 | 4)) => tracing::info!("the job is over"),
             (None, true, _) => {

@@ -79,6 +79,11 @@ impl Watch {
         self.listens_again
     }
 
+    /// Whether Azure has given it a job that it has not begun.
+    pub(crate) fn was_given_a_job(&self) -> bool {
+        matches!(self.job, Job::Given(_))
+    }
+
     /// Whether it has had a job.
     pub(crate) fn had_job(&self) -> bool {
         matches!(self.job, Job::Seen(_))

@@ -6,8 +6,7 @@
 //! ```
 //!
 //! Metadata that can't be read is passed over here: KEDA will ask about it, and be told what is wrong. So is a trigger with a
-//! token of its own, or with the organisation's URL in a variable: the cluster shows the variable's name, and KEDA alone its
-//! value.
+//! token of its own, and one that a Secret or a ConfigMap says something of, which KEDA alone knows: pools settle beside that.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,10 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Came, Organizations, Place, Request,
-    metadata::{TOKEN_KEY, URL_FROM_ENV_KEY},
-};
+use super::{Came, Organizations, Place, Request, metadata::TOKEN_KEY};
 use crate::{
     cluster_view::ClusterView,
     cluster_watch::View,
@@ -37,8 +33,15 @@ use crate::{
 /// A pool that could not be opened is tried again after this.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// A ScaledJob with the metadata of each of its triggers.
-type Asking = (ScaledJobId, Vec<Arc<BTreeMap<String, String>>>);
+/// A ScaledJob that asks this scaler.
+#[derive(PartialEq)]
+struct Asking {
+    id: ScaledJobId,
+    /// The metadata of each of its triggers.
+    triggers: Vec<Arc<BTreeMap<String, String>>>,
+    /// Whether there is one more that is not shown.
+    hides_a_trigger: bool,
+}
 
 /// Announces until it is told to stop. `shows_all` says whether the view knows our ScaledJobs by their addresses, and so
 /// before KEDA has asked about them.
@@ -74,13 +77,18 @@ pub async fn announce(
 }
 
 fn asking(view: &ClusterView) -> Vec<Asking> {
-    view.scaled_jobs.iter().map(|(id, shown)| (id.clone(), shown.triggers.clone())).collect()
+    let asking = view.scaled_jobs.iter().map(|(id, shown)| Asking {
+        id: id.clone(),
+        triggers: shown.triggers.clone(),
+        hides_a_trigger: shown.hides_a_trigger,
+    });
+    asking.collect()
 }
 
 /// What KEDA will ask, as far as it can be read.
 fn requests(asking: &[Asking], organizations: &Organizations) -> Vec<Request> {
     let mut requests = Vec::new();
-    for (id, triggers) in asking {
+    for Asking { id, triggers, .. } in asking {
         for metadata in triggers.iter().filter(|metadata| !metadata.contains_key(TOKEN_KEY)) {
             let reference = ScaledObjectRef {
                 name: id.name.to_string(),
@@ -132,18 +140,11 @@ async fn tell(
             }
         }
     }
-    let shows_all = shows_all && shows_places(asking);
+    let shows_all = shows_all && !asking.iter().any(|asking| asking.hides_a_trigger);
     for desk in directory.desks().into_iter().filter(|desk| organizations.has(&desk.organization)) {
         let triggers = pools.iter().find(|(known, _)| Arc::ptr_eq(known, &desk)).map(|(_, triggers)| triggers.clone());
         let shows_all = shows_all && !unclear.contains(&desk.organization);
         desk.pool().announce(triggers.unwrap_or_default(), shows_all);
     }
     all_opened
-}
-
-/// Whether it can be seen where each trigger goes that uses a configured credential: of a variable of the container, the
-/// cluster shows the name and KEDA alone the value.
-fn shows_places(asking: &[Asking]) -> bool {
-    let mut triggers = asking.iter().flat_map(|(_, triggers)| triggers);
-    triggers.all(|metadata| metadata.contains_key(TOKEN_KEY) || !metadata.contains_key(URL_FROM_ENV_KEY))
 }

@@ -21,8 +21,9 @@ use std::{
 };
 
 pub use fault::BadMetadata;
+pub(super) use keys::TOKEN_KEY;
+use keys::URL_FROM_ENV_KEY;
 use keys::{KEYS, Role, role};
-pub(super) use keys::{TOKEN_KEY, URL_FROM_ENV_KEY};
 use secrecy::SecretString;
 use url::Url;
 
@@ -39,6 +40,8 @@ use crate::{
 
 /// KEDA counts replicas in 32 bits with a sign.
 const MOST: u32 = i32::MAX as u32;
+/// KEDA's default.
+const MAX_REPLICAS: u32 = 100;
 /// Kubernetes allows no longer name.
 const LONGEST_NAME: usize = 253;
 /// Characters of a pool's name in a metric's name: with everything KEDA puts before it, a label's 63 are not passed.
@@ -88,8 +91,9 @@ impl Request {
                 ("environment", CapabilitiesFrom::Environment),
             ],
         )?;
-        let max_replicas = metadata.number("maxReplicaCount", 0..=MOST, 100)?;
         let min_replicas = metadata.number("minReplicaCount", 0..=MOST, 0)?;
+        // Where no maximum is written KEDA takes its own, or a minimum above that.
+        let max_replicas = metadata.number("maxReplicaCount", 0..=MOST, MAX_REPLICAS.max(min_replicas))?;
         if min_replicas > max_replicas {
             return Err(BadMetadata::MinimumAboveMaximum { least: min_replicas, most: max_replicas });
         }

@@ -115,8 +115,17 @@ impl Record {
     /// The metadata of its triggers that ask this scaler. Where KEDA has asked about it, whatever the address, those are
     /// all that name a pool.
     pub(super) fn ours(&self, addresses: &BTreeSet<String>, is_asked: bool) -> Vec<Arc<BTreeMap<String, String>>> {
-        let is_ours = |trigger: &&External| addresses.contains(&trigger.address) || (is_asked && trigger.has_pool);
-        self.triggers.iter().filter(is_ours).filter_map(|trigger| trigger.metadata.clone()).collect()
+        self.ours_of(addresses, is_asked).filter_map(|trigger| trigger.metadata.clone()).collect()
+    }
+
+    /// Whether it has a trigger that asks this scaler and of which KEDA alone knows what it says.
+    pub(super) fn hides_a_trigger(&self, addresses: &BTreeSet<String>, is_asked: bool) -> bool {
+        self.ours_of(addresses, is_asked).any(|trigger| trigger.metadata.is_none())
+    }
+
+    fn ours_of(&self, addresses: &BTreeSet<String>, is_asked: bool) -> impl Iterator<Item = &External> {
+        let is_ours = move |trigger: &&External| addresses.contains(&trigger.address) || (is_asked && trigger.has_pool);
+        self.triggers.iter().filter(is_ours)
     }
 }
 
@@ -138,17 +147,13 @@ fn as_sent(
 ) -> Option<BTreeMap<String, String>> {
     let mut sent = BTreeMap::new();
     for (key, value) in written {
-        if names_a_secret(key) {
-            sent.insert(key.clone(), String::new());
-            continue;
-        }
-        if !key.ends_with("FromEnv") {
-            sent.insert(key.clone(), value.clone());
-            continue;
-        }
-        match variable(value) {
-            Variable::Known(value) if !value.is_empty() => _ = sent.insert(key.clone(), value),
-            Variable::Known(_) | Variable::Absent => {}
+        let is_secret = names_a_secret(key);
+        let value = if key.ends_with("FromEnv") { variable(value) } else { Variable::Known(value.clone()) };
+        match value {
+            Variable::Known(value) if value.is_empty() && key.ends_with("FromEnv") => {}
+            Variable::Absent => {}
+            Variable::Known(_) | Variable::Hidden if is_secret => _ = sent.insert(key.clone(), String::new()),
+            Variable::Known(value) => _ = sent.insert(key.clone(), value),
             Variable::Hidden => return None,
         }
     }

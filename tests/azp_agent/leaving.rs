@@ -118,6 +118,25 @@ async fn a_job_that_comes_after_its_own_and_an_update_is_run() {
 }
 
 #[tokio::test]
+async fn a_listener_that_ends_before_the_job_that_it_was_given_is_a_failure() {
+    for code in ["0", "2"] {
+        let mut stub = Stub::new();
+        stub.share();
+        let door = door(&stub);
+        let mut run = Program::start(&mut command(&stub, "container", "run"));
+        stub.event("listener").await;
+        run.signal("TERM");
+        let (mut asked, _) = door.accept().await.unwrap();
+        asked.write_all(b"has a job").await.unwrap();
+        drop(asked);
+        run.says("it is run before the agent ends").await;
+        stub.command(code).await;
+        let log = run.ends_with(1).await;
+        assert!(log.contains("before it began it"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn a_job_that_is_given_to_it_and_does_not_begin_is_told() {
     let mut stub = Stub::new();
     stub.share();

@@ -17,7 +17,7 @@ fn help_has_the_settings_and_the_exit_codes() {
     let (code, help) = said(Command::new(env!("CARGO_BIN_EXE_azp-agent")).arg("--help"));
     assert_eq!(code, Some(0));
     for word in [
-        "the entrypoint of an agent's container",
+        "Registers an Azure Pipelines agent, runs one job on it",
         "register",
         "run",
         "AZP_TOKEN_FILE",

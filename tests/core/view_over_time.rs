@@ -80,6 +80,24 @@ fn what_the_scaled_job_says_of_itself_holds_while_the_view_is_lost_and_whatever_
 }
 
 #[test]
+fn a_scaled_job_that_is_edited_while_the_view_is_lost_goes_by_its_metadata() {
+    let (mut narrow, mut wide) = (trigger("T", ""), trigger("T", ""));
+    for (trigger, most) in [(&mut narrow, 1), (&mut wide, 5)] {
+        trigger.max_replicas = most;
+        trigger.id.metadata = Arc::new(BTreeMap::from([("maxReplicaCount".to_owned(), most.to_string())]));
+    }
+    let mut scene = Scene::of(new_pool(), [narrow.clone()]);
+    scene.pool.announce(Vec::new(), true);
+    scene.pool.see(Some(view(&[shown(narrow, [])])));
+    let queue = jobs(1, 9, &[]);
+    assert_eq!(scene.look(&queue, &[]).0, [1]);
+    scene.pool.see(None);
+    assert_eq!(scene.look_for(31, &queue, &[]).0, [1]);
+    scene.triggers = vec![Arc::new(wide)];
+    assert_eq!(scene.look_for(10, &queue, &[]).0, [5]);
+}
+
+#[test]
 fn a_maximum_that_is_not_in_the_metadata_is_the_scaled_jobs_own() {
     let mut declared = trigger("T", "");
     declared.max_replicas = 150;

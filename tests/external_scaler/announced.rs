@@ -91,11 +91,30 @@ async fn a_pool_that_cannot_be_opened_is_tried_again_in_time_and_not_at_each_cha
 async fn a_pool_settles_beside_a_trigger_whose_organization_only_keda_knows() {
     let (views, view) = watch::channel(View::Starting);
     let world = announced(&view);
-    let hidden = [("organizationURLFromEnv", "AZP_URL"), ("poolName", "linux")];
-    let hidden = hidden.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    views.send_replace(shown_with(&[metadata(&[]), hidden], 10));
+    let View::Current(shown) = shown(&metadata(&[]), 10) else { unreachable!() };
+    let hides = |own: &ScaledJobView| Arc::new(ScaledJobView { hides_a_trigger: true, ..own.clone() });
+    let scaled_jobs = shown.scaled_jobs.iter().map(|(id, own)| (id.clone(), hides(own))).collect();
+    views.send_replace(View::Current(Arc::new(ClusterView { scaled_jobs, doubt: None })));
     opened(&world, 1).await;
     assert_eq!(first_answer(&world), 0, "it may be this pool's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_need_not_settle_where_a_plain_variable_has_the_url() {
+    let (views, view) = watch::channel(View::Starting);
+    let world = announced(&view);
+    // As the cluster shows it: KEDA puts the variable's value for its name.
+    let place = [("organizationURLFromEnv", "https://dev.azure.com/contoso"), ("poolName", "linux")];
+    let resolved = place.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    views.send_replace(shown(&resolved, 10));
+    opened(&world, 1).await;
+    let trigger = Request::read(
+        ScaledObjectRef { scaler_metadata: resolved.into_iter().collect(), ..reference(&[]) },
+        Came::InTheClear,
+        &organizations(),
+    );
+    let answer = world.desk.pool().ask(&trigger.unwrap().trigger, &world.queue(2), world.clock.now()).unwrap();
+    assert_eq!(answer.value, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,13 +26,14 @@ certificate() {
     -addext basicConstraints=CA:FALSE -addext "subjectAltName=IP:$2" -days 1 -keyout "$place/$1.key" -out "$place/$1.crt" 2>/dev/null
 }
 
-# The API server, an organization with one pool, Entra, and the names by which the cluster's programs know each other.
+# The API server, an organization with two pools, Entra, and the names by which the cluster's programs know each other.
 start_world() {
   openssl rand -hex 16 >"$place/token"
   printf 'user = ":%s"\n' "$(cat "$place/token")" >"$place/curl"
   printf '127.0.0.1 localhost azp-scaler.azp-scaler.svc.cluster.local\n' >"$place/hosts"
   mount --bind "$place/hosts" /etc/hosts
-  AZP_TOKEN_FILE=$place/token azp-scaler simulate --listen 127.0.0.1:8081 --pool linux >"$place/simulate.log" 2>&1 &
+  AZP_TOKEN_FILE=$place/token azp-scaler simulate --listen 127.0.0.1:8081 --pool linux --pool java \
+    >"$place/simulate.log" 2>&1 &
   certificate entra 127.0.0.1
   python3 "$root/tests/guide/entra.py" "$place" >"$place/entra.log" 2>&1 &
   start_api_server
@@ -81,17 +82,26 @@ stand_in_pipeline() {
 
 # A node starts the pods of agents, which register, run their job and leave.
 stand_in_node() {
-  local pods pod
+  local pods pod pool
   until_ok pending
   mapfile -t pods < <(pending)
   for pod in "${pods[@]}"; do
     kubectl --namespace agents patch pod "$pod" --subresource=status --type=merge --patch '{"status":{"phase":"Running"}}'
-    ask POST agents "{\"pool\": \"linux\", \"name\": \"$pod\", \"capabilities\": {\"docker\": \"\", \"java\": \"17\"}, \"ephemeral\": true}"
+    pool=$(pool_of "$pod")
+    ask POST agents "{\"pool\": \"$pool\", \"name\": \"$pod\", \"capabilities\": {\"docker\": \"\", \"java\": \"17\"}, \"ephemeral\": true}"
   done
   for pod in "${pods[@]}"; do
-    until ask GET "agents/linux/$pod/end?within_ms=5000" | grep -q true; do :; done
+    until ask GET "agents/$(pool_of "$pod")/$pod/end?within_ms=5000" | grep -q true; do :; done
     kubectl --namespace agents patch pod "$pod" --subresource=status --type=merge --patch '{"status":{"phase":"Succeeded"}}'
   done
+}
+
+# Where the agent of a pod registers.
+pool_of() {
+  case $1 in
+    linux-java-*) echo java ;;
+    *) echo linux ;;
+  esac
 }
 
 # Pods of agents that wait for a node; fails where there are none.
@@ -101,5 +111,5 @@ pending() {
 
 # Somebody runs a pipeline with three jobs that demand java.
 stand_in_three_java_jobs() {
-  ask POST jobs '{"pool": "linux", "demands": ["java"], "count": 3, "duration_ms": 1000}'
+  ask POST jobs '{"pool": "java", "demands": ["java"], "count": 3, "duration_ms": 1000}'
 }

@@ -23,6 +23,7 @@ impl Index {
             min_replicas: record.min_replicas,
             is_paused: record.is_paused,
             triggers: record.ours(&self.addresses, is_asked),
+            hides_a_trigger: record.hides_a_trigger(&self.addresses, is_asked),
             environment: Arc::clone(&record.environment),
             jobs,
         };

@@ -79,8 +79,32 @@ fn metadata_is_what_keda_sends_without_what_secrets_say() {
     ];
     let url = json!([{"name": "ORG", "value": "contoso"}, {"name": "AZP_URL", "value": "https://dev.azure.com/$(ORG)"}, token]);
     assert_eq!(ours(&url, &metadata), Some(expected));
+    let without_token: Vec<String> =
+        ours(&json!([{"name": "AZP_URL", "value": "https://dev.azure.com/contoso"}]), &metadata)
+            .unwrap()
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect();
+    assert!(
+        !without_token.contains(&"personalAccessTokenFromEnv".to_owned()),
+        "KEDA sends no variable that is not there"
+    );
     let hidden = json!([{"name": "AZP_URL", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}}, token]);
     assert_eq!(ours(&hidden, &metadata), None, "only a ConfigMap tells");
+}
+
+#[test]
+fn a_trigger_that_a_config_map_says_something_of_is_known_to_be_there() {
+    let addresses = BTreeSet::from(["scaler:6000".to_owned()]);
+    let hides = |metadata: Value| {
+        let spec = json!({"jobTargetRef": {"template": {"spec": {"containers": [{"name": "agent", "env": [
+            {"name": "AZP_URL", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}},
+        ]}]}}}, "triggers": [{"type": "external", "metadata": metadata}]});
+        Record::of_scaled_job(None, &spec).hides_a_trigger(&addresses, false)
+    };
+    assert!(hides(json!({"scalerAddress": "scaler:6000", "poolName": "Default", "organizationURLFromEnv": "AZP_URL"})));
+    assert!(!hides(json!({"scalerAddress": "scaler:6000", "poolName": "Default"})));
+    assert!(!hides(json!({"scalerAddress": "other:6000", "poolName": "Default", "organizationURLFromEnv": "AZP_URL"})));
 }
 
 #[test]
