@@ -177,7 +177,10 @@ fn counted(
         let cluster = world.cluster.get(place).cloned().flatten();
         let taken = match &cluster {
             _ if planted!(CapacityForgetsOnline) => 0,
-            Some(cluster) if !planted!(CapacityForgetsJobs) => cluster.view.unfinished(),
+            // A ScaledObject has no Kubernetes Jobs.
+            Some(cluster) if cluster.view.strategy != Strategy::ScaledObject && !planted!(CapacityForgetsJobs) => {
+                cluster.view.unfinished()
+            }
             _ => own.online,
         };
         let most = max + u32::from(planted!(CapacityOffByOne));

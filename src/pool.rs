@@ -209,8 +209,9 @@ impl Pool {
         let Some((place, decision)) = decided else { return Err(Refusal::Forgotten) };
         let told = &decision.triggers[place];
         let answer = told.answer.clone();
-        // A ScaledObject's pods are started again by others, at their own pace.
-        if told.to_start > 0 && told.trigger.strategy != Strategy::ScaledObject {
+        // What is not active starts nothing. A ScaledObject's pods are started again by others, at their own pace.
+        let starts = told.to_start > 0 && answer.as_ref().is_ok_and(|answer| answer.active);
+        if starts && told.trigger.strategy != Strategy::ScaledObject {
             let interval = self.known.interval(&trigger.scaled_job);
             let jobs = || given(decision, place);
             self.outdated |= self.breakers.told(&trigger.scaled_job, interval, now, jobs);

@@ -118,11 +118,11 @@ fn beside_agents(trigger: &Trigger, to_start: u32, any_to_start: bool, own: Opti
     }
 }
 
-/// What KEDA has subtracted its author's share from is what is to be started.
+/// What KEDA has subtracted its author's share from is what is to be started. It never starts more than the value.
 fn beside_what_custom_subtracts(to_start: u32, deduction: i32, share: i64) -> u32 {
     let deduction = if planted!(DeductionDropped) { 0 } else { deduction };
     let agents = share.saturating_add(deduction.into()).saturating_add(to_start.into());
-    u32::try_from(agents.max(0)).unwrap_or(u32::MAX)
+    u32::try_from(agents.max(to_start.into())).unwrap_or(u32::MAX)
 }
 
 /// What KEDA is told about a trigger that wants the built-in scaler's number, which is

@@ -7,10 +7,10 @@ use crate::{
     agent::Agent,
     capability::CapabilitySet,
     caseless::Caseless,
-    cluster_view::Written,
+    cluster_view::{InCluster, Written},
     decision::{Gained, Origin, Refusal, TriggerDecision},
     scaling,
-    trigger::{CapabilitiesFrom, ScaledJobId, Trigger},
+    trigger::{CapabilitiesFrom, ScaledJobId, Strategy, Trigger},
 };
 
 /// The triggers before anything is decided about jobs; `ids` are their ScaledJobs.
@@ -26,7 +26,9 @@ pub(super) fn offers(world: &World<'_>, ids: &[ScaledJobId]) -> Vec<TriggerDecis
         })
         .collect();
     let in_cluster = |scaled_job: u32| world.cluster.get(scaled_job as usize).and_then(Option::as_ref);
-    let clashes = clashes(&placed, ids, |scaled_job| in_cluster(scaled_job).is_some());
+    // The pods of ScaledObjects are another object's, and not looked at.
+    let has_known_pods = |shown: &InCluster| shown.view.strategy != Strategy::ScaledObject;
+    let clashes = clashes(&placed, ids, |scaled_job| in_cluster(scaled_job).is_some_and(has_known_pods));
     let wants_parent = placed.iter().any(|(trigger, _)| trigger.parent.is_some());
     let registered: HashMap<&Caseless, &Agent> = if wants_parent {
         world.snapshot.agents.iter().map(|agent| (&agent.name, agent)).collect()

@@ -70,14 +70,14 @@ impl<'a> Owners<'a> {
 }
 
 /// The ScaledJobs whose agents can't be told from another's, by their places: their patterns begin alike, cover some names
-/// both, and neither says more than the other. Those whose pods the cluster knows are told apart by them.
+/// both, and neither says more than the other. Two whose pods the cluster knows are told apart by them.
 pub(super) fn clashes(
     triggers: &[(&Trigger, u32)],
     scaled_jobs: &[ScaledJobId],
     told_apart: impl Fn(u32) -> bool,
 ) -> BTreeMap<u32, Refusal> {
     let mut claims: BTreeMap<(bool, &str), Vec<(u32, &AgentNamePattern)>> = BTreeMap::new();
-    for (trigger, scaled_job) in triggers.iter().filter(|(_, scaled_job)| !told_apart(*scaled_job)) {
+    for (trigger, scaled_job) in triggers {
         let pattern = &trigger.agent_names;
         let prefix = pattern.parts().first().map_or("", String::as_str);
         claims.entry((pattern.has_star(), prefix)).or_default().push((*scaled_job, pattern));
@@ -88,7 +88,8 @@ pub(super) fn clashes(
     let mut refused = BTreeMap::new();
     for claimants in claims.values() {
         for (scaled_job, pattern) in claimants {
-            let other = claimants.iter().find(|(other, theirs)| other != scaled_job && clash(pattern, theirs));
+            let may_clash = |other: u32| other != *scaled_job && !(told_apart(*scaled_job) && told_apart(other));
+            let other = claimants.iter().find(|(other, theirs)| may_clash(*other) && clash(pattern, theirs));
             if let Some((other, _)) = other {
                 let other = scaled_jobs[*other as usize].clone();
                 refused.insert(*scaled_job, Refusal::SameAgents { other, pattern: pattern.as_str().to_owned() });

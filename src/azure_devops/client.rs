@@ -283,7 +283,10 @@ impl Client {
                 self.sign_in.refused(&another);
             }
         }
-        if answer.is_ok() {
+        // Whoever is told that it may not, or that there is no such thing, has been signed in.
+        let is_signed_in =
+            |class| matches!(class, FailureClass::Forbidden | FailureClass::NotFound | FailureClass::Taken);
+        if answer.as_ref().map_or_else(|failure| is_signed_in(failure.class), |_| true) {
             self.sign_in.accepted();
         }
         answer

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     agent::Agent,
     job_request::JobRequest,
-    pools::{Clock, Failure, FailureClass, PoolSelector, Publisher},
+    pools::{Clock, Failure, FailureClass, Freshness, PoolSelector, Publisher},
     snapshot::Snapshot,
 };
 
@@ -113,9 +113,13 @@ impl Poller {
         stop.run_until_cancelled(polling).await;
     }
 
-    /// Waits for a reason to ask; false when the desk is gone.
+    /// Waits for a reason to ask; false when the desk is gone. News is a reason as often as a question would be, and while
+    /// the budget is not nearly used up.
     async fn is_asked(&mut self) -> bool {
+        let Freshness { fresh_for, tolerated_age, .. } = self.polling.freshness;
+        let mut woken = false;
         loop {
+            let news_at = self.last_turn + self.client.stretched(fresh_for, tolerated_age.mul_f64(FRESH_AT_MOST));
             let before = *self.publisher.questions.borrow();
             let is_looked_at = before.is_in_use(self.clock.now()) && !self.client.is_scarce();
             tokio::select! {
@@ -123,9 +127,16 @@ impl Poller {
                     let now = *self.publisher.questions.borrow();
                     let is_woken = now.wakes != self.wakes && now.last == before.last;
                     // Whoever asks is told why there is no round; who wakes wants nothing told.
-                    if changed.is_err() || !is_woken || self.obstacle(Instant::now()).await.is_none() {
+                    if changed.is_err() || !is_woken {
                         return changed.is_ok();
                     }
+                    woken = true;
+                }
+                () = sleep_until(news_at), if woken => {
+                    if !self.client.is_scarce() && self.obstacle(Instant::now()).await.is_none() {
+                        return true;
+                    }
+                    woken = false;
                 }
                 () = sleep_until(self.last_turn + self.background), if is_looked_at => return true,
             }

@@ -121,7 +121,14 @@ impl Trust {
                 agent.capabilities.satisfies(demands) && self.waited(agent.id, job, snapshot, sightings) >= self.grace
             });
             let Some((witness, _)) = witness.filter(|_| !planted!(NeverHeld)) else { return false };
-            self.held.insert(job.id, witness.id);
+            // What the newcomer shows of this job it shows of all that it has let wait for as long.
+            let lets_wait = |job: &&JobRequest| {
+                job.is_queued()
+                    && witness.capabilities.satisfies(snapshot.demands_of(job))
+                    && self.waited(witness.id, job, snapshot, sightings) >= self.grace
+            };
+            let held: Vec<RequestId> = snapshot.jobs.iter().filter(lets_wait).map(|job| job.id).collect();
+            self.held.extend(held.into_iter().map(|job| (job, witness.id)));
             self.distrusted.remove(&probation.agent);
             self.probation = None;
             return true;
@@ -155,7 +162,20 @@ impl Trust {
         }
         let Some(on_probation) = snapshot.agents.iter().find(|agent| agent.id == probation.agent) else { return false };
         let mut could_take = placed().filter(|(job, _)| on_probation.capabilities.satisfies(snapshot.demands_of(job)));
-        could_take.any(|(_, placement)| matches!(placement, Placement::Assigned { .. } | Placement::Settling { .. }))
+        let is_coming = could_take.any(|(_, placement)| {
+            matches!(
+                placement,
+                Placement::Assigned { .. } | Placement::Settling { .. } | Placement::StartingAgent { .. }
+            )
+        });
+        let has_come = || {
+            let idle =
+                snapshot.agents.iter().zip(&decision.agents).filter(|(_, standing)| standing.state == AgentState::Idle);
+            let mut newcomers =
+                idle.filter(|(agent, _)| sightings.registered(agent.id).is_some_and(|at| at > probation.since));
+            newcomers.any(|(agent, _)| agent.capabilities.satisfies(snapshot.demands_of(job)))
+        };
+        is_coming || has_come()
     }
 
     /// Puts the agent on probation that has let a job wait for the longest, if any has for too long.

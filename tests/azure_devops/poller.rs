@@ -171,6 +171,28 @@ async fn news_is_looked_at_at_once_and_again_where_it_came_during_a_round() {
 }
 
 #[tokio::test]
+async fn news_is_looked_at_no_more_often_than_questions_and_not_at_all_where_little_is_left() {
+    let world = World::start().await;
+    let left = |units: &str| Answer::list(&[]).with("x-ratelimit-limit", "200").with("x-ratelimit-remaining", units);
+    world.fake.answer(Part::JobRequests, left("20"));
+    let desk = world.desk().await;
+    pass(Duration::from_secs(9)).await;
+    desk.wake();
+    until(&desk, |look| look.rounds_ended == 2).await;
+    for _ in 0..7 {
+        desk.wake();
+        in_no_time(tokio::time::sleep(Duration::from_secs(1))).await;
+    }
+    assert_eq!(desk.look().borrow().rounds_ended, 2, "snapshots are fresh for 8 s");
+    world.fake.answer(Part::JobRequests, left("10"));
+    in_no_time(tokio::time::sleep(Duration::from_secs(2))).await;
+    until(&desk, |look| look.rounds_ended == 3).await;
+    desk.wake();
+    in_no_time(tokio::time::sleep(Duration::from_secs(20))).await;
+    assert_eq!(desk.look().borrow().rounds_ended, 3, "what is left is for who waits");
+}
+
+#[tokio::test]
 async fn news_wakes_nothing_while_azure_asks_for_patience_or_fails() {
     let world = World::start().await;
     world.fake.answer(Part::JobRequests, Answer::list(&[QUEUED]).with("retry-after", "20"));
@@ -203,6 +225,21 @@ async fn patience_may_be_asked_for_with_a_good_answer() {
     assert_eq!(desk.snapshot().await.unwrap_err().class, FailureClass::Throttled);
     assert_eq!(world.fake.count(Part::JobRequests), 1);
     pass(Duration::from_secs(5)).await;
+    assert_eq!(jobs(&desk).await, 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_good_for_something_else_is_not_let_be() {
+    let world = World::start().await;
+    world.fake.answer(Part::JobRequests, Answer::new(401, ""));
+    let desk = world.desk().await;
+    assert_eq!(desk.snapshot().await.unwrap_err().class, FailureClass::NotSignedIn);
+    pass(Duration::from_secs(11)).await;
+    world.fake.answer(Part::JobRequests, Answer::new(403, ""));
+    assert_eq!(desk.snapshot().await.unwrap_err().class, FailureClass::Forbidden);
+    // Who may not do this is signed in; only this failure's own pause is waited for.
+    pass(Duration::from_secs(3)).await;
+    world.fake.answer(Part::JobRequests, Answer::list(&[QUEUED]));
     assert_eq!(jobs(&desk).await, 1);
 }
 

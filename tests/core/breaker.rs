@@ -1,6 +1,9 @@
 //! Starts that fail, as far as they can be seen without the cluster: a ScaledJob whose agents never come is probed, not fed.
 
-use azp_scaler::decision::{Placement, Starts};
+use azp_scaler::{
+    decision::{Placement, Starts},
+    trigger::Trigger,
+};
 
 use super::scene::*;
 
@@ -182,4 +185,12 @@ fn jobs_that_are_cancelled_now_and_then_do_not_keep_the_breaker_from_opening() {
     scene.look_for(200, &queue, &[]);
     let (_, decision) = scene.look_for(105, &queue[..8], &[]);
     assert_eq!(count(&decision, "start-failing"), 8, "no agent comes and goes within a second");
+}
+
+#[test]
+fn what_is_below_its_activation_starts_nothing_so_nothing_fails() {
+    let mut scene = Scene::new([Trigger { activation: 5, ..trigger("T", "") }]);
+    let (told, decision) = scene.look_for(400, &jobs(1, 3, &[]), &[]);
+    assert_eq!((told, count(&decision, "start-failing")), (vec![3], 0));
+    assert_eq!(scene.look(&jobs(1, 9, &[]), &[]).0, [9]);
 }

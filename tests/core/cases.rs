@@ -196,7 +196,7 @@ fn case_30_custom_gets_what_its_author_takes_away() {
     let agents = ["T-a", "T-b", "T-c"].map(|name| agent(name, ""));
     let running = (5..).zip(&agents).map(|(id, agent)| job(id, &[]).on(agent));
     let queue: Vec<Job> = jobs(1, 1, &[]).into_iter().chain(running).collect();
-    for (deduction, percentage, value) in [(0, 1.0, 4), (0, 0.5, 2), (2, 0.5, 4), (-1, 0.0, 0), (0, 0.0, 1)] {
+    for (deduction, percentage, value) in [(0, 1.0, 4), (0, 0.5, 2), (2, 0.5, 4), (-1, 0.0, 1), (0, 0.0, 1)] {
         let mut custom = trigger("T", "");
         custom.strategy = Strategy::Custom { deduction, percentage };
         check(vec![custom.clone()], &queue, &agents, &[value]);

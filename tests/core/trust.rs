@@ -231,3 +231,27 @@ fn on_probation_the_next_job_tells_where_the_first_is_gone() {
     let (_, decision) = scene.look_for(70, &next, &[agent("T-new", ""), old]);
     assert_eq!(placement(&decision, 2).label(), "held");
 }
+
+#[test]
+fn a_limit_that_nobody_knows_of_costs_few_agents() {
+    for names in [1, 7_919] {
+        let mut many = trigger("T", "");
+        many.max_replicas = 100;
+        let mut scene = Scene::new([many]);
+        let queue = jobs(1, 9, &[]);
+        // In the order of their coming, or scattered.
+        let named = |number: usize| agent(&format!("T-{:03}", number * names % 1_000), "");
+        let mut agents: Vec<_> = (0..9).map(named).collect();
+        let mut starting: Vec<i64> = Vec::new();
+        for second in 0..1_800 {
+            let come = starting.iter().filter(|at| **at <= second).count();
+            starting.drain(..come);
+            agents.extend((agents.len()..).take(come).map(named).collect::<Vec<_>>());
+            let told = usize::try_from(scene.look(&queue, &agents).0[0]).unwrap();
+            // As KEDA creates what the value says beyond those that there are.
+            let missing = told.saturating_sub(agents.len() + starting.len());
+            starting.extend(std::iter::repeat_n(second + 15, missing));
+        }
+        assert!(agents.len() <= 11, "{} agents for 9 jobs that Azure holds", agents.len());
+    }
+}

@@ -424,3 +424,23 @@ fn a_scaled_job_that_is_deleted_is_no_trigger_any_more() {
     let large = Arc::clone(&scene.triggers[1]);
     assert_eq!(scene.pool.ask(&large, &snapshot(2, &queue, &[]), at(2)).unwrap().value, 2);
 }
+
+#[test]
+fn a_scaled_object_has_its_maximum_with_the_view_too() {
+    let full = Trigger { max_replicas: 1, ..trigger("S", "") };
+    let full = Trigger { strategy: Strategy::ScaledObject, ..full };
+    let (agent, running) = busy("S-1", 9);
+    check(&[shown(full, []), shown(trigger("U", ""), [])], &[running, job(10, &[])], &[agent], &[1, 1]);
+}
+
+#[test]
+fn one_name_in_two_namespaces_is_refused_where_the_pods_of_one_are_not_looked_at() {
+    for strategy in [Strategy::ScaledObject, Strategy::Default] {
+        let mut other = with(Strategy::ScaledObject);
+        other.id.scaled_job = ScaledJobId { namespace: "other".into(), ..other.id.scaled_job };
+        let mut scene = scene(&[shown(with(strategy), []), shown(other, [])]);
+        for trigger in scene.triggers.clone() {
+            assert!(scene.pool.ask(&trigger, &snapshot(0, &[], &[]), at(0)).is_err(), "{strategy:?}");
+        }
+    }
+}

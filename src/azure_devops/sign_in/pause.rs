@@ -23,6 +23,8 @@ struct Known {
     credential: SecretString,
     pause: Duration,
     until: Instant,
+    /// Whether it is being shown again, and nobody knows yet what comes of that.
+    is_tried: bool,
 }
 
 impl Known {
@@ -32,15 +34,16 @@ impl Known {
 }
 
 impl Refused {
-    /// Whether a credential may be shown now; how long it may not, if not. One that was refused counts as shown again.
+    /// Whether a credential may be shown now; how long it may not, if not. One that was refused counts as shown again: where
+    /// nothing comes of that, as in an outage, the next time is after the same pause.
     pub(super) fn permit(&self, credential: &SecretString, now: Instant) -> Result<(), Duration> {
         let mut known = self.known();
         let Some(known) = known.as_mut().filter(|known| known.is(credential)) else { return Ok(()) };
         if now < known.until {
             return Err(known.until.saturating_duration_since(now));
         }
-        known.pause = (known.pause * 2).min(LONGEST);
         known.until = now + known.pause;
+        known.is_tried = true;
         Ok(())
     }
 
@@ -48,11 +51,11 @@ impl Refused {
     pub(super) fn note(&self, credential: &SecretString, now: Instant) {
         let mut known = self.known();
         let pause = match &*known {
-            Some(same) if same.is(credential) && now < same.until => return,
+            Some(same) if same.is(credential) && now < same.until && !same.is_tried => return,
             Some(other) => (other.pause * 2).min(LONGEST),
             None => FIRST,
         };
-        *known = Some(Known { credential: credential.clone(), pause, until: now + pause });
+        *known = Some(Known { credential: credential.clone(), pause, until: now + pause, is_tried: false });
     }
 
     /// It was taken.
@@ -94,6 +97,8 @@ mod tests {
             assert_eq!(refused.permit(&old, at), Ok(()), "after {seconds} s");
             refused.note(&old, at);
         }
+        assert_eq!(refused.permit(&old, at + LONGEST), Ok(()));
+        assert_eq!(refused.permit(&old, at + LONGEST), Err(LONGEST), "one that brings no answer makes no pause grow");
         assert_eq!(refused.permit(&new, at), Ok(()), "another is worth trying at once");
         refused.note(&new, at);
         assert_eq!(refused.permit(&new, at), Err(LONGEST), "but the pauses go on growing");
