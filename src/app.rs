@@ -145,7 +145,12 @@ impl Scaler {
             organizations,
             stop_answering.clone(),
         ));
-        let answering = tokio::spawn(external_scaler::serve(grpc_listener, service, certificates));
+        let oldest_connection = if settings.kubernetes.leader_election {
+            external_scaler::OLDEST_CONNECTION_OF_A_LEADER
+        } else {
+            external_scaler::OLDEST_CONNECTION
+        };
+        let answering = tokio::spawn(external_scaler::serve(grpc_listener, service, certificates, oldest_connection));
         let site = Site {
             directory: Arc::clone(&directory),
             metrics: metrics.clone(),

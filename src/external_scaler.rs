@@ -24,5 +24,5 @@ pub use certificates::{BadCertificates, Certificates, TlsFiles};
 pub use fault::Fault;
 pub use metadata::{BadMetadata, Place, Request};
 pub use organizations::{Came, Organization, Organizations};
-pub use server::serve;
+pub use server::{OLDEST_CONNECTION, OLDEST_CONNECTION_OF_A_LEADER, serve};
 pub use service::Service;

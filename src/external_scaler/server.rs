@@ -20,8 +20,10 @@ const LONGEST_MESSAGE: usize = 64 * 1024;
 /// KEDA asks over one connection for all its ScaledJobs.
 const STREAMS_OF_A_CONNECTION: u32 = 2_048;
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// Clients then look again for the replicas there are, and for certificates.
-const OLDEST_CONNECTION: Duration = Duration::from_hours(1);
+/// How old a connection gets. Clients then look again for the replicas there are, and for certificates.
+pub const OLDEST_CONNECTION: Duration = Duration::from_hours(1);
+/// The same where one of several replicas leads: who has a connection to one that does not lead any more would go on asking it.
+pub const OLDEST_CONNECTION_OF_A_LEADER: Duration = Duration::from_mins(1);
 /// How long an old connection may take to end what is under way on it.
 const FAREWELL: Duration = Duration::from_mins(1);
 /// From the word to stop until the last call must be answered: longer than any answer takes, and well below the 30 s that
@@ -33,7 +35,12 @@ const DRAINING: Duration = Duration::from_secs(7);
 /// # Errors
 ///
 /// When the server fails, which stopping is not.
-pub async fn serve(listener: TcpListener, service: Service, certificates: Option<Certificates>) -> Result<(), Error> {
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    certificates: Option<Certificates>,
+    oldest_connection: Duration,
+) -> Result<(), Error> {
     let (stop, streams, metrics) = (service.stop.clone(), service.streams.clone(), service.metrics.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ExternalScalerServer<Service>>().await;
@@ -42,7 +49,7 @@ pub async fn serve(listener: TcpListener, service: Service, certificates: Option
         .http2_max_header_list_size(16 * 1024)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .max_connection_age(OLDEST_CONNECTION)
+        .max_connection_age(oldest_connection)
         .max_connection_age_grace(FAREWELL)
         .add_service(health_service)
         .add_service(description())

@@ -1,7 +1,7 @@
 //! Tokens that triggers bring: over which connections, for which URL, and that they are no part of a trigger.
 
 use azp_scaler::{
-    external_scaler::{BadMetadata, Came, Place, Request, serve},
+    external_scaler::{BadMetadata, Came, OLDEST_CONNECTION, Place, Request, serve},
     pools::Brought,
     protocol::{ScaledObjectRef, external_scaler_client::ExternalScalerClient},
 };
@@ -61,7 +61,7 @@ async fn a_token_is_taken_over_tls_or_where_the_operator_allows_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let service = world.trusting_service();
-    tokio::spawn(async move { serve(listener, service, None).await.unwrap() });
+    tokio::spawn(async move { serve(listener, service, None, OLDEST_CONNECTION).await.unwrap() });
     let mut plain = ExternalScalerClient::connect(address).await.unwrap();
     assert!(plain.is_active(with_token(" allowed\n")).await.unwrap().into_inner().result);
     let at = |token: &str| (URL.to_owned(), token.to_owned());

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use azp_scaler::external_scaler::{Certificates, TlsFiles, serve};
+use azp_scaler::external_scaler::{Certificates, OLDEST_CONNECTION, TlsFiles, serve};
 use azp_scaler::protocol::external_scaler_client::ExternalScalerClient;
 use tempfile::TempDir;
 use tokio::{
@@ -55,7 +55,7 @@ pub(crate) async fn served(world: &World, files: TlsFiles) -> u16 {
     let port = listener.local_addr().unwrap().port();
     let certificates = Certificates::load(files).await.unwrap();
     let service = world.service();
-    tokio::spawn(async move { serve(listener, service, Some(certificates)).await.unwrap() });
+    tokio::spawn(async move { serve(listener, service, Some(certificates), OLDEST_CONNECTION).await.unwrap() });
     port
 }
 

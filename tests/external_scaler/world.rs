@@ -10,7 +10,7 @@ use std::{
 
 use azp_scaler::{
     cluster_watch::View,
-    external_scaler::{Organization, Organizations, Service, serve},
+    external_scaler::{OLDEST_CONNECTION, Organization, Organizations, Service, serve},
     job_request::{JobRequest, RequestId, Title},
     metrics::Metrics,
     parallel_jobs::{Headroom, Ledger},
@@ -148,7 +148,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let service = self.service();
-        let serving = tokio::spawn(async move { serve(listener, service, None).await.unwrap() });
+        let serving = tokio::spawn(async move { serve(listener, service, None, OLDEST_CONNECTION).await.unwrap() });
         (ExternalScalerClient::connect(address.clone()).await.unwrap(), address, serving)
     }
 
