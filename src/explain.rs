@@ -44,8 +44,8 @@ pub fn explain(decision: &Decision, place: usize, now: Timestamp) -> Explanation
         Placement::Running { owner } => (format!("{} has it", agent(decision, job, owner)), Vec::new()),
         Placement::LostAgent { owner } => (
             format!(
-                "{} has it, and is offline: if it does not come back, Azure gives the job up when its lease runs out, \
-                 usually within 10 minutes",
+                "{} has it, and is offline or without its pod: if it does not come back, Azure gives the job up when \
+                 its lease runs out, usually within 10 minutes",
                 agent(decision, job, owner)
             ),
             Vec::new(),

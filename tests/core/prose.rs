@@ -47,7 +47,7 @@ fn every_decision_says_why() {
     agent `java-x1` of agents/java has it
 
     lost-agent
-    agent `small-x2` of agents/small has it, and is offline: if it does not come back, Azure gives the job up when its lease runs out, usually within 10 minutes
+    agent `small-x2` of agents/small has it, and is offline or without its pod: if it does not come back, Azure gives the job up when its lease runs out, usually within 10 minutes
 
     idle-agent
     agent `vm-1` is online and idle and can take it, so none is started
