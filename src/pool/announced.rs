@@ -77,15 +77,17 @@ impl Announced {
     /// Learns from a decision which of them are to start agents, and from the cluster whether anything is done.
     pub(super) fn judge(&mut self, decision: &Decision, known: &Known, view: &ClusterView, now: Timestamp) {
         for announcement in self.scaled_jobs.iter_mut().flat_map(BTreeMap::values_mut).flatten() {
-            let Trigger { id, strategy, .. } = &*announcement.trigger;
+            let id = &announcement.trigger.id;
             let shown = view.scaled_jobs.get(&id.scaled_job);
             let newest = shown.and_then(|shown| shown.jobs.iter().map(|job| job.created_at).max());
             let is_done = known.has(id) || announcement.idle_since.is_some_and(|since| newest > Some(since));
             let decided = decision.triggers.binary_search_by(|decided| decided.trigger.id.cmp(id));
-            announcement.idle_since = match decided.map(|place| decision.triggers[place].to_start > 0) {
+            announcement.idle_since = match decided.map(|place| &decision.triggers[place]) {
                 _ if is_done => None,
-                // Of its pods the cluster tells nothing.
-                Ok(true) if *strategy != Strategy::ScaledObject => announcement.idle_since.or(Some(now)),
+                // Of a ScaledObject's pods the cluster tells nothing.
+                Ok(decided) if decided.to_start > 0 && decided.trigger.strategy != Strategy::ScaledObject => {
+                    announcement.idle_since.or(Some(now))
+                }
                 Ok(_) => None,
                 Err(_) => announcement.idle_since,
             };
