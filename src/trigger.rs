@@ -17,6 +17,9 @@ use crate::{
     demand::{AGENT_VERSION, Demand, DemandSet},
 };
 
+/// KEDA's default for `maxReplicaCount`, of ScaledJobs and ScaledObjects.
+pub const MAX_REPLICAS: u32 = 100;
+
 /// The ScaledJob or ScaledObject that a trigger belongs to: its agents and its maximum are shared by its triggers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScaledJobId {

@@ -32,3 +32,5 @@ mod trust;
 mod view;
 #[path = "core/view_over_time.rs"]
 mod view_over_time;
+#[path = "core/view_scaled_objects.rs"]
+mod view_scaled_objects;

@@ -116,10 +116,9 @@ impl Poller {
     /// Waits for a reason to ask; false when the desk is gone. News is a reason as often as a question would be, and while
     /// the budget is not nearly used up.
     async fn is_asked(&mut self) -> bool {
-        let Freshness { fresh_for, tolerated_age, .. } = self.polling.freshness;
         let mut woken = false;
         loop {
-            let news_at = self.last_turn + self.client.stretched(fresh_for, tolerated_age.mul_f64(FRESH_AT_MOST));
+            let news_at = self.last_turn + self.fresh_for();
             let before = *self.publisher.questions.borrow();
             let is_looked_at = before.is_in_use(self.clock.now()) && !self.client.is_scarce();
             tokio::select! {
@@ -143,6 +142,12 @@ impl Poller {
         }
     }
 
+    /// For how long a snapshot is fresh: longer while little of the budget is left.
+    fn fresh_for(&self) -> Duration {
+        let Freshness { fresh_for, tolerated_age, .. } = self.polling.freshness;
+        self.client.stretched(fresh_for, tolerated_age.mul_f64(FRESH_AT_MOST))
+    }
+
     /// One round, or the reason why there is none.
     async fn turn(&mut self) {
         self.last_turn = Instant::now();
@@ -152,8 +157,7 @@ impl Poller {
             None => self.timed_round().await.map_err(Arc::new),
         };
         self.report(&outcome);
-        let (client, Polling { freshness, background }) = (&self.client, self.polling);
-        let fresh_for = client.stretched(freshness.fresh_for, freshness.tolerated_age.mul_f64(FRESH_AT_MOST));
+        let (fresh_for, client, background) = (self.fresh_for(), &self.client, self.polling.background);
         self.background = client.stretched(background, background * RAREST).mul_f64(0.8 + 0.2 * fastrand::f64());
         let Publisher { look, questions } = &mut self.publisher;
         look.send_modify(|look| {

@@ -34,14 +34,12 @@ use crate::{
     caseless::Caseless,
     pools::{Brought, PoolSelector},
     protocol::ScaledObjectRef,
-    trigger::{CapabilitiesFrom, JobsWithoutDemands, ScaledJobId, Trigger, TriggerId},
+    trigger::{CapabilitiesFrom, JobsWithoutDemands, MAX_REPLICAS, ScaledJobId, Trigger, TriggerId},
     wording::{list, nearest, shown},
 };
 
 /// KEDA counts replicas in 32 bits with a sign.
 const MOST: u32 = i32::MAX as u32;
-/// KEDA's default.
-const MAX_REPLICAS: u32 = 100;
 /// Kubernetes allows no longer name.
 const LONGEST_NAME: usize = 253;
 /// Characters of a pool's name in a metric's name: with everything KEDA puts before it, a label's 63 are not passed.

@@ -71,8 +71,8 @@ pub async fn run(client: Client, candidate: Candidate, leads: watch::Sender<bool
             Ok(false) => election.lost(),
             Err(error) => tracing::warn!(
                 %error,
-                "can't get or update the Lease `{NAME}`; where it is forbidden, install the chart with `kubernetes.leaderElection: true`, or \
-                 your kustomization with the Role of `manifests/scaler/rbac.yaml`"
+                "can't get or update the Lease `{NAME}`; where it is forbidden, install the chart with \
+                 `kubernetes.leaderElection: true`, or your kustomization with the Role of `manifests/scaler/rbac.yaml`"
             ),
         }
         tell(&leads, election.leads(Instant::now()));

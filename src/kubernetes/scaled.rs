@@ -10,10 +10,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::environment::{Environment, Variable};
-use crate::{capability::CapabilitySet, trigger::Strategy, wording::names_a_secret};
+use crate::{
+    capability::CapabilitySet,
+    trigger::{MAX_REPLICAS, Strategy},
+    wording::names_a_secret,
+};
 
-/// KEDA's default for both kinds.
-const MAX_REPLICAS: u32 = 100;
 const PAUSED: &str = "autoscaling.keda.sh/paused";
 const PAUSED_REPLICAS: &str = "autoscaling.keda.sh/paused-replicas";
 
@@ -148,9 +150,10 @@ fn as_sent(
     let mut sent = BTreeMap::new();
     for (key, value) in written {
         let is_secret = names_a_secret(key);
-        let value = if key.ends_with("FromEnv") { variable(value) } else { Variable::Known(value.clone()) };
+        let is_variable = key.ends_with("FromEnv");
+        let value = if is_variable { variable(value) } else { Variable::Known(value.clone()) };
         match value {
-            Variable::Known(value) if value.is_empty() && key.ends_with("FromEnv") => {}
+            Variable::Known(value) if value.is_empty() && is_variable => {}
             Variable::Absent => {}
             Variable::Known(_) | Variable::Hidden if is_secret => _ = sent.insert(key.clone(), String::new()),
             Variable::Known(value) => _ = sent.insert(key.clone(), value),

@@ -20,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{patience::Patience, sightings::Sightings};
 use crate::{
+    agent::Agent,
     decision::{AgentState, Decision, ParallelJobs, Placement},
     job_request::{JobRequest, Parallelism, RequestId},
     parallel_jobs::Each,
@@ -47,6 +48,20 @@ struct Probation {
     since: Timestamp,
     /// The job that it lets wait.
     job: RequestId,
+}
+
+impl Probation {
+    /// When an agent has registered, if it did so since.
+    fn newcomer(&self, agent: i64, sightings: &Sightings) -> Option<Timestamp> {
+        sightings.registered(agent).filter(|registered| *registered > self.since)
+    }
+
+    /// Those that have come since, and are idle.
+    fn idle_newcomers<'a>(&self, decision: &'a Decision, sightings: &Sightings) -> impl Iterator<Item = &'a Agent> {
+        let agents = decision.snapshot.agents.iter().zip(&decision.agents);
+        let idle = agents.filter(|(_, standing)| standing.state == AgentState::Idle).map(|(agent, _)| agent);
+        idle.filter(|agent| self.newcomer(agent.id, sightings).is_some())
+    }
 }
 
 impl Trust {
@@ -110,17 +125,15 @@ impl Trust {
     /// Looks what has become of the job that the agent on probation let wait.
     fn verdict(&mut self, probation: Probation, decision: &Decision, sightings: &Sightings) -> bool {
         let snapshot = &decision.snapshot;
-        let is_newcomer = |agent: i64| sightings.registered(agent).filter(|registered| *registered > probation.since);
+        let is_newcomer = |agent: i64| probation.newcomer(agent, sightings);
         let waits = |id: RequestId| snapshot.jobs.iter().find(|job| job.id == id && job.is_queued());
         if let Some(job) = waits(probation.job) {
             let demands = snapshot.demands_of(job);
-            let idle =
-                snapshot.agents.iter().zip(&decision.agents).filter(|(_, standing)| standing.state == AgentState::Idle);
-            let mut newcomers = idle.filter(|(agent, _)| is_newcomer(agent.id).is_some());
-            let witness = newcomers.find(|(agent, _)| {
+            let mut newcomers = probation.idle_newcomers(decision, sightings);
+            let witness = newcomers.find(|agent| {
                 agent.capabilities.satisfies(demands) && self.waited(agent.id, job, snapshot, sightings) >= self.grace
             });
-            let Some((witness, _)) = witness.filter(|_| !planted!(NeverHeld)) else { return false };
+            let Some(witness) = witness.filter(|_| !planted!(NeverHeld)) else { return false };
             // What the newcomer shows of this job it shows of all that it has let wait for as long.
             let lets_wait = |job: &&JobRequest| {
                 job.is_queued()
@@ -169,11 +182,8 @@ impl Trust {
             )
         });
         let has_come = || {
-            let idle =
-                snapshot.agents.iter().zip(&decision.agents).filter(|(_, standing)| standing.state == AgentState::Idle);
-            let mut newcomers =
-                idle.filter(|(agent, _)| sightings.registered(agent.id).is_some_and(|at| at > probation.since));
-            newcomers.any(|(agent, _)| agent.capabilities.satisfies(snapshot.demands_of(job)))
+            let mut newcomers = probation.idle_newcomers(decision, sightings);
+            newcomers.any(|agent| agent.capabilities.satisfies(snapshot.demands_of(job)))
         };
         is_coming || has_come()
     }

@@ -5,7 +5,10 @@ use std::{
     os::{linux::net::SocketAddrExt as _, unix::net as std_net},
 };
 
-use tokio::{io::AsyncWriteExt as _, net::UnixListener};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{UnixListener, UnixStream},
+};
 
 use super::{
     program::{Program, command},
@@ -22,6 +25,35 @@ async fn start(world: &World, stub: &mut Stub) -> (Program, Program) {
     let run = Program::start(&mut command(stub, "container", "run"));
     stub.event("listener").await;
     (sidecar, run)
+}
+
+/// The job that has begun is run to its end, and no other.
+async fn goes_on_to_its_end(run: Program, mut stub: Stub) {
+    stub.end_job().await;
+    let log = run.ends_with(0).await;
+    assert!(log.contains("the job is over"), "{log}");
+    stub.is_quiet().await;
+}
+
+/// The container of the job with its listener, and where it asks: a sidecar whose answer can be waited for.
+async fn beside_a_door(behaviour: &[&str], variables: &[(&str, &str)]) -> (UnixListener, Stub, Program) {
+    let mut stub = Stub::new();
+    stub.share();
+    stub.behave(behaviour);
+    let name = stub.path("door").display().to_string();
+    let address = std_net::SocketAddr::from_abstract_name(&name).unwrap();
+    let listener = std_net::UnixListener::bind_addr(&address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    fs::write(stub.path("registration/leave-at"), name).unwrap();
+    let door = UnixListener::from_std(listener).unwrap();
+    let run = Program::start(command(&stub, "container", "run").envs(variables.iter().copied()));
+    stub.event("listener").await;
+    (door, stub, run)
+}
+
+/// As a sidecar answers.
+async fn say_that_it_has_a_job(mut asked: UnixStream) {
+    asked.write_all(b"has a job").await.unwrap();
 }
 
 #[tokio::test]
@@ -48,10 +80,7 @@ async fn a_job_that_comes_in_that_moment_is_run() {
     run.signal("TERM");
     run.says("it is run before the agent ends").await;
     stub.begin_job().await;
-    stub.end_job().await;
-    let log = run.ends_with(0).await;
-    assert!(log.contains("the job is over"), "{log}");
-    stub.is_quiet().await;
+    goes_on_to_its_end(run, stub).await;
 }
 
 #[tokio::test]
@@ -66,69 +95,37 @@ async fn where_nobody_can_say_it_stops_all_the_same() {
     assert!(log.contains("the sidecar can't be asked"), "{log}");
 }
 
-/// A sidecar whose answer can be waited for: where the container of the job asks.
-fn door(stub: &Stub) -> UnixListener {
-    let name = stub.path("door").display().to_string();
-    let address = std_net::SocketAddr::from_abstract_name(&name).unwrap();
-    let listener = std_net::UnixListener::bind_addr(&address).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    fs::write(stub.path("registration/leave-at"), name).unwrap();
-    UnixListener::from_std(listener).unwrap()
-}
-
 #[tokio::test]
 async fn a_job_that_begins_while_the_sidecar_is_asked_is_run() {
-    let mut stub = Stub::new();
-    stub.share();
-    let door = door(&stub);
-    let run = Program::start(&mut command(&stub, "container", "run"));
-    stub.event("listener").await;
+    let (door, mut stub, run) = beside_a_door(&[], &[]).await;
     run.signal("TERM");
     let (asked, _) = door.accept().await.unwrap();
     stub.begin_job().await;
     // Nobody can say.
     drop(asked);
     run.signal("TERM");
-    stub.end_job().await;
-    let log = run.ends_with(0).await;
-    assert!(log.contains("the job is over"), "{log}");
-    stub.is_quiet().await;
+    goes_on_to_its_end(run, stub).await;
 }
 
 #[tokio::test]
 async fn a_job_that_comes_after_its_own_and_an_update_is_run() {
-    let mut stub = Stub::new();
-    stub.share();
-    stub.behave(&["updates"]);
-    let door = door(&stub);
-    let mut run = Program::start(&mut command(&stub, "container", "run"));
-    stub.event("listener").await;
+    let (door, mut stub, mut run) = beside_a_door(&["updates"], &[]).await;
     stub.begin_job().await;
     stub.end_job().await;
-    let (mut asked, _) = door.accept().await.unwrap();
+    let (asked, _) = door.accept().await.unwrap();
     stub.event("listener").await;
-    asked.write_all(b"has a job").await.unwrap();
-    drop(asked);
+    say_that_it_has_a_job(asked).await;
     run.says("it is run before the agent ends").await;
     stub.begin_job().await;
-    stub.end_job().await;
-    let log = run.ends_with(0).await;
-    assert!(log.contains("the job is over"), "{log}");
-    stub.is_quiet().await;
+    goes_on_to_its_end(run, stub).await;
 }
 
 #[tokio::test]
 async fn a_listener_that_ends_before_the_job_that_it_was_given_is_a_failure() {
     for code in ["0", "2"] {
-        let mut stub = Stub::new();
-        stub.share();
-        let door = door(&stub);
-        let mut run = Program::start(&mut command(&stub, "container", "run"));
-        stub.event("listener").await;
+        let (door, mut stub, mut run) = beside_a_door(&[], &[]).await;
         run.signal("TERM");
-        let (mut asked, _) = door.accept().await.unwrap();
-        asked.write_all(b"has a job").await.unwrap();
-        drop(asked);
+        say_that_it_has_a_job(door.accept().await.unwrap().0).await;
         run.says("it is run before the agent ends").await;
         stub.command(code).await;
         let log = run.ends_with(1).await;
@@ -138,15 +135,9 @@ async fn a_listener_that_ends_before_the_job_that_it_was_given_is_a_failure() {
 
 #[tokio::test]
 async fn a_job_that_is_given_to_it_and_does_not_begin_is_told() {
-    let mut stub = Stub::new();
-    stub.share();
-    let door = door(&stub);
-    let run = Program::start(command(&stub, "container", "run").env("AZP_AGENT_START_TIMEOUT", "300ms"));
-    stub.event("listener").await;
+    let (door, mut stub, run) = beside_a_door(&[], &[("AZP_AGENT_START_TIMEOUT", "300ms")]).await;
     run.signal("TERM");
-    let (mut asked, _) = door.accept().await.unwrap();
-    asked.write_all(b"has a job").await.unwrap();
-    drop(asked);
+    say_that_it_has_a_job(door.accept().await.unwrap().0).await;
     stub.event("stopped").await;
     let log = run.ends_with(1).await;
     assert!(log.contains("has not begun it within 300ms"), "{log}");

@@ -15,6 +15,11 @@ use crate::{
 const QUEUED: &str = r#"{"requestId":1,"queueTime":"2026-11-01T08:00:00Z"}"#;
 const FAILURE: &str = "the fault is on its side";
 
+/// An empty list, with so many of 200 units left.
+fn left(units: &str) -> Answer {
+    Answer::list(&[]).with("x-ratelimit-limit", "200").with("x-ratelimit-remaining", units)
+}
+
 /// A question that is answered, and the number of jobs in the answer.
 async fn jobs(desk: &Desk) -> usize {
     desk.snapshot().await.unwrap().jobs.len()
@@ -173,7 +178,6 @@ async fn news_is_looked_at_at_once_and_again_where_it_came_during_a_round() {
 #[tokio::test]
 async fn news_is_looked_at_no_more_often_than_questions_and_not_at_all_where_little_is_left() {
     let world = World::start().await;
-    let left = |units: &str| Answer::list(&[]).with("x-ratelimit-limit", "200").with("x-ratelimit-remaining", units);
     world.fake.answer(Part::JobRequests, left("20"));
     let desk = world.desk().await;
     pass(Duration::from_secs(9)).await;
@@ -277,7 +281,6 @@ async fn a_new_token_is_tried_at_once_and_a_refused_one_is_not() {
 #[tokio::test]
 async fn snapshots_stay_fresh_for_longer_while_little_may_be_asked() {
     let world = World::start().await;
-    let left = |units: &str| Answer::list(&[]).with("x-ratelimit-limit", "200").with("x-ratelimit-remaining", units);
     world.fake.answer(Part::JobRequests, left("20"));
     let desk = world.desk().await;
     assert_eq!(desk.fresh_for(), (Duration::from_secs(8), true), "0.8 of what is tolerated");

@@ -80,7 +80,7 @@ fn scene_under(ledger: &Arc<Ledger>, scaled_jobs: &[Shown]) -> Scene {
 
 /// One look gives these values.
 #[track_caller]
-fn check(scaled_jobs: &[Shown], jobs: &[Job], agents: &[Agent], values: &[u64]) {
+pub(super) fn check(scaled_jobs: &[Shown], jobs: &[Job], agents: &[Agent], values: &[u64]) {
     let (told, decision) = scene(scaled_jobs).look(jobs, agents);
     assert_eq!(told, values, "{:#?}", decision.jobs);
 }
@@ -275,15 +275,6 @@ fn while_jobs_may_have_ended_unseen_no_agent_is_started() {
 }
 
 #[test]
-fn what_is_doubted_keeps_no_scaled_object_from_its_pods() {
-    let scaled_object = shown(with(Strategy::ScaledObject), []);
-    let mut scene = scene(std::slice::from_ref(&scaled_object));
-    let doubt = Some(Doubt { until: at(60), reason: "the API server is silent".into() });
-    scene.pool.see(Some(Arc::new(ClusterView { doubt, ..(*view(&[scaled_object])).clone() })));
-    assert_eq!(scene.look(&jobs(1, 2, &[]), &[]).0, [2]);
-}
-
-#[test]
 fn triggers_that_have_not_asked_yet_are_known() {
     let (small, large) = (trigger("S", "docker"), trigger("L", "docker, java"));
     let mut pool = Pool::new(7, Rules::default(), Arc::new(Ledger::new(Headroom::Quarter)));
@@ -423,24 +414,4 @@ fn a_scaled_job_that_is_deleted_is_no_trigger_any_more() {
     scene.pool.see(Some(view(&[large])));
     let large = Arc::clone(&scene.triggers[1]);
     assert_eq!(scene.pool.ask(&large, &snapshot(2, &queue, &[]), at(2)).unwrap().value, 2);
-}
-
-#[test]
-fn a_scaled_object_has_its_maximum_with_the_view_too() {
-    let full = Trigger { max_replicas: 1, ..trigger("S", "") };
-    let full = Trigger { strategy: Strategy::ScaledObject, ..full };
-    let (agent, running) = busy("S-1", 9);
-    check(&[shown(full, []), shown(trigger("U", ""), [])], &[running, job(10, &[])], &[agent], &[1, 1]);
-}
-
-#[test]
-fn one_name_in_two_namespaces_is_refused_where_the_pods_of_one_are_not_looked_at() {
-    for strategy in [Strategy::ScaledObject, Strategy::Default] {
-        let mut other = with(Strategy::ScaledObject);
-        other.id.scaled_job = ScaledJobId { namespace: "other".into(), ..other.id.scaled_job };
-        let mut scene = scene(&[shown(with(strategy), []), shown(other, [])]);
-        for trigger in scene.triggers.clone() {
-            assert!(scene.pool.ask(&trigger, &snapshot(0, &[], &[]), at(0)).is_err(), "{strategy:?}");
-        }
-    }
 }
